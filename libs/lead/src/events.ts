@@ -1,0 +1,324 @@
+import { z } from 'zod';
+import { LEAD_STATES } from './states.js';
+
+/**
+ * The events of a lead's stream, one schema per type and version (spec §4.2). Personal fields (†) are marked with
+ * `personal()`: they reach the log only sealed (libs/privacy). Readers ignore unknown fields.
+ */
+
+/** Fields marked † in the spec: sealed under the lead's data key before they reach the log. */
+export const personalFields = z.registry<{ personal: true }>();
+export function personal<T extends z.ZodType>(schema: T): T {
+  personalFields.add(schema, { personal: true });
+  return schema;
+}
+
+export const id = z.string().min(1).max(128);
+/** RFC 3339 UTC with milliseconds. */
+export const ts = z.iso.datetime({ offset: false, precision: 3 });
+export const date = z.iso.date();
+export const code = z.string().min(1).max(64);
+export const text = z.string().max(2000);
+export const seconds = z.int();
+export const milliPoints = z.int();
+export const money = z.object({ amountMinor: z.int(), currency: z.string().regex(/^[A-Z]{3}$/) });
+export const leadStateName = z.enum(LEAD_STATES);
+export const yesNoUnknown = z.enum(['yes', 'no', 'unknown']);
+export const role = z.enum(['decision_maker', 'influencer', 'user', 'gatekeeper', 'unknown']);
+export const sourceChannel = z.enum([
+  'search', 'social', 'email', 'integrated', 'event', 'referral', 'direct', 'outbound', 'partner',
+]); // prettier-ignore
+export const contactChannel = z.enum(['phone', 'email', 'message', 'social', 'meeting', 'post']);
+export const behaviourKind = z.enum([
+  'page_view', 'pricing_page', 'newsletter_subscribed', 'email_open', 'email_click', 'whitepaper', 'guide',
+  'webinar_registered', 'webinar_attended', 'case_study', 'product_demo_attended', 'demo_request', 'pricing_request',
+  'contact_sales_request', 'trial_started', 'product_action', 'upgrade_enquiry', 'social_engagement', 'referral_made',
+  'unsubscribe', 'complaint', 'bounce',
+]); // prettier-ignore
+export const clockType = z.enum([
+  'handoff_response',
+  'first_contact',
+  'contact_cadence',
+  'recycle_reengagement',
+  'post_sale_followup',
+]);
+export type ClockType = z.infer<typeof clockType>;
+
+const base = { leadId: id, occurredAt: ts };
+
+/** What every transition records beside its own fields (spec §3.5, "+T" in §4.2). */
+const transition = {
+  fromState: leadStateName.nullable(),
+  toState: leadStateName,
+  cycleNo: z.int().min(1),
+  /** Ordinal of the visit this transition opens among all visits of the lead, 1 for the capture. */
+  stageVisitNo: z.int().min(1),
+  ownerId: id.optional(),
+  teamId: id.optional(),
+  skippedStages: z.array(leadStateName).optional(),
+  skipRule: code.optional(),
+  /** Imports only: guards of §3.3 that were not asked (spec §9.3). */
+  guardsWaived: z.array(code).optional(),
+  /** Imports with `outOfOrder: "clamp"`: the time the source claimed; `occurredAt` is the adjusted one. */
+  claimedOccurredAt: ts.optional(),
+  clocks: z
+    .object({
+      started: z.array(id).optional(),
+      stopped: z.array(id).optional(),
+      paused: z.array(id).optional(),
+      resumed: z.array(id).optional(),
+      cancelled: z.array(id).optional(),
+    })
+    .optional(),
+  policyWarnings: z.array(code).optional(),
+};
+
+export const person = z.object({
+  givenName: text.optional(),
+  familyName: text.optional(),
+  email: text.optional(),
+  phone: text.optional(),
+  postalAddress: text.optional(),
+  birthYear: z.int().optional(),
+  gender: text.optional(),
+});
+export const interest = z.object({
+  kind: z.enum(['passive', 'active', 'none']),
+  request: z.enum(['demo', 'pricing', 'contact', 'other']).optional(),
+  productLine: code.optional(),
+  message: personal(text.optional()),
+});
+export const source = z.object({
+  /** Class of the source; absent only in imported rows whose source gives none. */
+  channel: sourceChannel.optional(),
+  /** The organisation's own source code (Olist's `origin`); the report dimension `source`. Defaults to the channel. */
+  code: code.optional(),
+  campaignId: id.optional(),
+  formId: id.optional(),
+  utm: z.record(z.string().max(64), z.string().max(256)).optional(),
+  referrerLeadId: id.optional(),
+});
+export const captureMethod = z.enum([
+  'form', 'landing_page', 'trial_signup', 'service_desk', 'event', 'referral', 'cold_outreach', 'manual', 'api', 'import',
+]); // prettier-ignore
+export const consent = z.object({
+  purpose: z.enum(['email_marketing', 'phone', 'profiling', 'sharing']),
+  basis: code,
+  textVersion: z.string().max(64).optional(),
+  at: ts.optional(),
+  doubleOptIn: z.boolean().optional(),
+});
+export const location = z.object({
+  country: z.string().regex(/^[A-Z]{2}$/).optional(),
+  region: z.string().max(128).optional(),
+  city: personal(text.optional()),
+}); // prettier-ignore
+export const identityKind = z.enum(['email', 'phone', 'external']);
+export const qualificationAnswer = z.object({
+  value: yesNoUnknown,
+  evidenceEventId: id.optional(),
+  note: personal(text.optional()),
+});
+export const qualificationAnswers = z.object({
+  interest: qualificationAnswer.optional(),
+  need: qualificationAnswer.optional(),
+  budget: qualificationAnswer.optional(),
+  authority: qualificationAnswer.optional(),
+  timing: qualificationAnswer.optional(),
+});
+const note = personal(text.optional());
+const contribution = z.object({ ruleId: code, mp: milliPoints });
+
+export const leadEventSchemas = {
+  // Capture, profile, ownership
+  LeadCaptured: z.object({
+    ...base, ...transition,
+    initialStage: z.enum(['subscriber', 'lead']),
+    identityKeys: z.array(z.object({ kind: identityKind, keyHash: z.string() })),
+    person: personal(person.optional()),
+    jobTitle: personal(text.optional()),
+    role,
+    location: location.optional(),
+    timeZone: z.string().max(64).optional(),
+    companyName: z.string().max(256).optional(),
+    accountId: id.optional(),
+    leadType: code,
+    captureMethod,
+    interest,
+    source,
+    consents: z.array(consent),
+    externalIds: z.array(z.object({ system: code, id: z.string().max(128) })).optional(),
+    importJobId: id.optional(),
+  }),
+  CaptureRepeated: z.object({
+    ...base, source, captureMethod, interest, formId: id.optional(), newFields: personal(z.record(z.string(), z.unknown()).optional()),
+  }),
+  LeadDetailsUpdated: z.object({
+    ...base,
+    changes: z.array(z.object({ field: code, old: personal(z.unknown()), new: personal(z.unknown()) })),
+    kind: z.enum(['enrichment', 'self_service', 'manual', 'correction']),
+    provider: code.optional(),
+    verified: z.boolean(),
+  }),
+  RoleIdentified: z.object({ ...base, role, jobTitle: personal(text.optional()), provider: code.optional(), confidence: z.number().min(0).max(1) }),
+  OwnerAssigned: z.object({
+    ...base, ownerId: id, previousOwnerId: id.optional(), teamId: id,
+    reason: z.enum(['routing', 'manual', 'owner_left', 'capacity']),
+  }),
+  DuplicateSuspected: z.object({ ...base, candidateLeadId: id, score: z.number().min(0).max(1), basis: z.array(code) }),
+
+  // Behaviour and contact
+  BehaviourRecorded: z.object({
+    ...base, behaviourId: id, kind: behaviourKind, contentId: id.optional(), topicCode: code.optional(), campaignId: id.optional(),
+    url: personal(text.optional()), sessionId: personal(text.optional()), count: z.int().min(1),
+  }),
+  ConsentGranted: z.object({
+    ...base, purpose: consent.shape.purpose, basis: code, channel: code.optional(), textVersion: z.string().max(64).optional(),
+  }),
+  ConsentWithdrawn: z.object({ ...base, purpose: consent.shape.purpose, channel: code.optional() }),
+  ContactSequenceExhausted: z.object({ ...base, sequenceId: code, attemptsMade: z.int(), responses: z.int() }),
+  ContactAttempted: z.object({
+    ...base, attemptId: id, channel: contactChannel, oneToOne: z.boolean(), automated: z.boolean(), qualifies: z.boolean(),
+    intent: z.enum(['discover', 'educate', 'pitch', 'follow_up']),
+    outcome: z.enum(['no_answer', 'voicemail', 'sent', 'bounced', 'connected', 'wrong_person']),
+    sequenceStep: z.int().optional(), durationS: seconds.optional(), note, policyWarnings: z.array(code).optional(),
+  }),
+  LeadResponded: z.object({
+    ...base, channel: code, inReplyTo: id.optional(), sentiment: z.enum(['positive', 'neutral', 'negative', 'opt_out']), note,
+  }),
+  BecameProspect: z.object({ ...base, ...transition, evidenceEventId: id, channel: code }),
+  MeetingBooked: z.object({ ...base, meetingId: id, kind: z.enum(['discovery', 'demo', 'proposal', 'other']), at: ts }),
+  MeetingHeld: z.object({
+    ...base, meetingId: id, kind: z.enum(['discovery', 'demo', 'proposal', 'other']).optional(),
+    outcome: z.enum(['successful', 'unsuccessful', 'no_show']), note,
+  }),
+  ContactDeferred: z.object({ ...base, until: ts, requestedBy: z.enum(['lead', 'sales']) }),
+
+  // Qualification
+  PromotedToLead: z.object({ ...base, ...transition, evidenceEventId: id }),
+  MarkedMQL: z.object({
+    ...base, ...transition, basis: z.literal('marketing'), mode: z.enum(['auto', 'manual']), modelVersion: z.int().optional(),
+    total: milliPoints.optional(), grade: z.enum(['A', 'B', 'C', 'D', 'U']).optional(),
+    topContributions: z.array(contribution).optional(), reason: text.optional(),
+  }),
+  MarkedPQL: z.object({
+    ...base, ...transition, basis: z.literal('product'), trialId: id.optional(), keyActions: z.array(code),
+    total: milliPoints.optional(), grade: z.enum(['A', 'B', 'C', 'D', 'U']).optional(),
+  }),
+  MarkedServiceQualified: z.object({
+    ...base, ...transition, basis: z.literal('service'), serviceCaseId: id.optional(), offer: z.enum(['upgrade', 'cross_sell']), note,
+  }),
+  HandedOffToSales: z.object({
+    ...base, handoffId: id, teamId: id, ownerId: id.optional(), agreementId: id, agreementVersion: z.int(), summary: text,
+  }),
+  AcceptedBySales: z.object({ ...base, ...transition, handoffId: id, acceptedBy: id }),
+  RejectedBySales: z.object({
+    ...base, ...transition, handoffId: id, recycleKind: z.literal('rejected'), reasonCode: code,
+    failedCriteria: z.array(code), note, suggestion: text.optional(),
+  }),
+  QualificationWithdrawn: z.object({
+    ...base, ...transition, reason: z.enum(['error', 'score_decay', 'consent', 'manual']), handoffId: id.optional(), note,
+  }),
+  QualificationAnswered: z.object({ ...base, answers: qualificationAnswers, timingHorizonDays: z.int().optional() }),
+  MarkedSQL: z.object({
+    ...base, ...transition,
+    qualification: z.object({
+      interest: yesNoUnknown, need: yesNoUnknown, budget: yesNoUnknown, authority: yesNoUnknown, timing: yesNoUnknown,
+    }),
+    mode: z.enum(['manual', 'auto']),
+    override: z.object({ by: id, reason: text }).optional(),
+    implicitAcceptance: z.boolean(),
+    /** The open handoff closed by this skip: accepted implicitly or cancelled (spec T10). */
+    handoffId: id.optional(),
+  }),
+
+  // Deal
+  OpportunityOpened: z.object({
+    ...base, ...transition, dealId: id, pipelineId: id, pipelineVersion: z.int(), dealStage: code, amount: money,
+    expectedCloseDate: date, productLine: code.optional(), horizon: z.enum(['short', 'long']),
+  }),
+  DealStageChanged: z.object({
+    ...base, dealId: id, from: code, to: code, direction: z.enum(['forward', 'backward']), skipped: z.array(code), reason: text.optional(),
+  }),
+  DealAmountChanged: z.object({ ...base, dealId: id, old: money, new: money, reason: text }),
+  DealValueVerified: z.object({ ...base, dealId: id, amount: money, verifiedBy: id, evidence: code }),
+  DealCloseDateChanged: z.object({ ...base, dealId: id, old: date, new: date, reason: text }),
+  ProposalSent: z.object({
+    ...base, dealId: id, proposalId: id, amount: money, challengesAddressed: z.array(code), costIncluded: z.boolean(),
+    implementationSteps: z.boolean(), expectedRoi: z.number().optional(), policyWarnings: z.array(code).optional(),
+  }),
+  ObjectionRaised: z.object({ ...base, dealId: id, objectionId: id, code, note }),
+  ObjectionResolved: z.object({ ...base, dealId: id, objectionId: id, how: text }),
+  OpportunityReturnedToQualification: z.object({ ...base, ...transition, dealId: id, reasonCode: code, fromDealStage: code }),
+  OpportunityResumed: z.object({ ...base, ...transition, dealId: id, dealStage: code }),
+  PutOnHold: z.object({ ...base, reasonCode: code, until: ts.optional(), note }),
+  ResumedFromHold: z.object({ ...base, heldForS: seconds }),
+  DealWon: z.object({
+    ...base, ...transition, dealId: id,
+    /** Null only in imported rows whose source gives no amount. */
+    amount: money.nullable(),
+    closedAt: ts, fxRateToReporting: z.string(),
+  }),
+  DealLost: z.object({
+    ...base, ...transition, dealId: id, amount: money.nullable(), reasonCode: code, competitor: z.string().max(256).optional(),
+    lostFromDealStage: code.optional(), nurtureTouches: z.int(), note,
+  }),
+
+  // Leaving and coming back
+  RecycledNotReady: z.object({
+    ...base, ...transition, reasonCode: code, nurtureTrackId: id, revisitOn: date.optional(), recycleKind: z.literal('not_ready'),
+    closedDealId: id.optional(), note,
+  }),
+  Disqualified: z.object({ ...base, ...transition, reasonCode: code, failedCriteria: z.array(code), note }),
+  MarkedJunk: z.object({ ...base, ...transition, reasonCode: code, origin: z.enum(['outbound', 'inbound']) }),
+  LeadReopened: z.object({ ...base, ...transition, reasonCode: code, newFactEventId: id.optional() }),
+  PostSaleFollowUpLogged: z.object({
+    ...base, channel: code, satisfaction: z.int().min(0).max(10).optional(), issue: code.optional(), resolved: z.boolean().optional(), note,
+  }),
+  CustomerFeedbackRecorded: z.object({
+    ...base, about: z.enum(['product', 'service', 'sales_process']), rating: z.int().min(0).max(10), note,
+  }),
+
+  // SLA clocks (spec §6)
+  SlaClockStarted: z.object({
+    ...base, clockId: id, clockType, agreementId: id, agreementVersion: z.int(), calendarId: id, calendarVersion: z.int(),
+    startedAt: ts, targetOpenS: seconds, warnOpenS: seconds.optional(), dueAt: ts, warnAt: ts.optional(), stepNo: z.int().optional(),
+    ownerId: id.optional(), teamId: id.optional(),
+  }),
+  SlaWarningRaised: z.object({ ...base, clockId: id, level: z.int(), atTs: ts, remainingOpenS: seconds }),
+  SlaBreached: z.object({
+    ...base, clockId: id, clockType, dueAt: ts, ownerId: id.optional(), teamId: id.optional(),
+    detectedBy: z.enum(['sweeper', 'settle_on_write']), detectionLagS: seconds,
+  }),
+  SlaEscalated: z.object({ ...base, clockId: id, level: z.int(), toRole: code, atTs: ts }),
+  SlaClockPaused: z.object({ ...base, clockId: id, reason: code, consumedOpenS: seconds }),
+  SlaClockResumed: z.object({ ...base, clockId: id, newDueAt: ts, newWarnAt: ts.optional() }),
+  SlaClockStopped: z.object({
+    ...base, clockId: id, stoppedAt: ts, byEventId: id, outcome: z.enum(['met', 'late', 'evidence_too_late']),
+    elapsedOpenS: seconds, elapsedWallS: seconds, overdueWallS: seconds,
+  }),
+  SlaClockCancelled: z.object({
+    ...base, clockId: id,
+    reason: z.enum(['recycled', 'disqualified', 'junk', 'lost', 'merged', 'erased', 'withdrawn', 'voided']),
+  }),
+  SlaBreachRetracted: z.object({
+    ...base, clockId: id, evidenceEventId: id, reason: z.enum(['late_evidence', 'voided_transition', 'calendar_correction']),
+    approvedBy: id.optional(),
+  }),
+
+  // Corrections (spec §9.5)
+  TransitionVoided: z.object({
+    ...base, ...transition, voidedEventId: id, reason: text, approvedBy: id.optional(), restoredState: leadStateName,
+    /** The voided transition's own time, so that a reader finds its figures. */
+    voidedOccurredAt: ts,
+    /** Clocks the voided transition had stopped or cancelled and that run again. */
+    reopenedClockIds: z.array(id).optional(),
+  }),
+  OccurredAtCorrected: z.object({ ...base, correctedEventId: id, old: ts, new: ts, reason: text, approvedBy: id }),
+} as const; // prettier-ignore
+
+export type LeadEventType = keyof typeof leadEventSchemas;
+export type LeadEventData<T extends LeadEventType> = z.infer<(typeof leadEventSchemas)[T]>;
+/** An event of a lead as `decide` makes it and `evolve` reads it: in plain text, without envelope. */
+export type LeadEvent = { [T in LeadEventType]: { readonly type: T; readonly data: LeadEventData<T> } }[LeadEventType];
+export const isLeadEventType = (type: string): type is LeadEventType => Object.hasOwn(leadEventSchemas, type);
