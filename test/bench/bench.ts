@@ -1,0 +1,30 @@
+import { readdirSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+
+/**
+ * `npm run bench` runs every `*.bench.ts` beside this file, `npm run bench -- <name> …` only those named. Each prints its
+ * medians and the ratio to a baseline of the same run. Figures of shared machines are compared by ratio, not by second.
+ */
+interface Bench {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+const here = new URL('.', import.meta.url);
+const files = readdirSync(here).filter((file) => file.endsWith('.bench.js'));
+const wanted = process.argv.slice(2);
+const known = files.map((file) => file.slice(0, -'.bench.js'.length));
+const unknown = wanted.filter((name) => !known.includes(name));
+if (unknown.length > 0) {
+  console.error(`bench: no benchmark named ${unknown.join(', ')}; there are ${known.join(', ')}`);
+  process.exit(2);
+}
+
+console.log(
+  `node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+);
+for (const name of wanted.length > 0 ? wanted : known) {
+  const { bench } = (await import(new URL(`${name}.bench.js`, here).href)) as { bench: Bench };
+  console.log(`\n# ${bench.name}   (npm run bench -- ${name})`);
+  await bench.run();
+}
