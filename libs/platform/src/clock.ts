@@ -1,0 +1,31 @@
+/** The only source of "now". Everything that needs the time is given a clock; nothing else reads the machine's. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  nowMs(): number;
+}
+
+export class SystemClock implements Clock {
+  nowMs(): number {
+    return Date.now();
+  }
+}
+
+/** Stands still until it is set (contract: `LEDGER_TEST_CLOCK=1`). Begins at the machine's time unless told otherwise. */
+export class TestClock implements Clock {
+  #nowMs: number;
+
+  constructor(nowMs: number = Date.now()) {
+    this.#nowMs = nowMs;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  set(nowMs: number): void {
+    this.#nowMs = nowMs;
+  }
+}
+
+/** RFC 3339 UTC with milliseconds, the one form of an instant in events and answers. */
+export const toIso = (ms: number): string => new Date(ms).toISOString();
