@@ -1,0 +1,216 @@
+import { z } from 'zod';
+
+/**
+ * Configuration documents and the events that carry them (spec §2.4, §3.6, §4.3, §6.1). Versions are integers ≥ 1,
+ * immutable once activated; the version in force at t is the one with the greatest `effectiveFrom` ≤ t.
+ */
+
+const id = z.string().min(1).max(128);
+const code = z.string().min(1).max(64);
+const text = z.string().max(2000);
+const ts = z.iso.datetime({ offset: false, precision: 3 });
+const version = z.int().min(1);
+const days = z.number().positive().max(3650);
+const share = z.number().min(0).max(1);
+/** At most ten years: a target beyond that is a typing error, and the year tables are built up to the due instant. */
+const openSeconds = z.int().min(0).max(315_360_000);
+
+/** Local wall time `HH:mm`, 00:00–23:59. */
+const wallTime = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/);
+/** As `wallTime`, and `24:00` for the end of the day. */
+const wallTimeEnd = z.string().regex(/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/);
+
+export const dayInterval = z.strictObject({ from: wallTime, to: wallTimeEnd });
+export const weeklyInterval = z.strictObject({
+  /** ISO: 1 = Monday … 7 = Sunday. */
+  weekday: z.int().min(1).max(7),
+  from: wallTime,
+  to: wallTimeEnd,
+});
+export const calendarDocument = z.strictObject({
+  /** IANA name. */
+  timeZone: z.string().min(1).max(64),
+  weekly: z.array(weeklyInterval).max(700),
+  /** Local dates, closed all day. */
+  holidays: z.array(z.iso.date()).max(5000).default([]),
+  /** Dated hours that replace that day's, a holiday's too; no intervals = closed. */
+  exceptions: z
+    .array(z.strictObject({ date: z.iso.date(), intervals: z.array(dayInterval).max(100) }))
+    .max(5000)
+    .default([]),
+});
+export type CalendarDocument = z.infer<typeof calendarDocument>;
+export type DayInterval = z.infer<typeof dayInterval>;
+
+export const CLOCK_TYPES = [
+  'handoff_response',
+  'first_contact',
+  'contact_cadence',
+  'recycle_reengagement',
+  'post_sale_followup',
+] as const;
+export const contactOutcome = z.enum(['no_answer', 'voicemail', 'sent', 'bounced', 'connected', 'wrong_person']);
+const contactChannel = z.enum(['phone', 'email', 'message', 'social', 'meeting', 'post']);
+
+export const clockEscalation = z.strictObject({
+  /** 3 and above: 1 is the warning, 2 the breach (spec §6.5). */
+  level: z.int().min(3).max(9),
+  /** Open seconds after dueAt, in the clock's own calendar. */
+  afterDueOpenS: openSeconds,
+  toRole: code,
+  /** Told beside `toRole`. */
+  alsoTo: z.array(code).optional(),
+});
+export type ClockEscalation = z.infer<typeof clockEscalation>;
+export const clockRule = z.strictObject({
+  clockType: z.enum(CLOCK_TYPES),
+  targetOpenS: openSeconds.min(1),
+  /** Level 1 after this much open time; before the target. */
+  warnOpenS: openSeconds.optional(),
+  calendarId: id,
+  /** A hold or a deferral asked for by the lead pauses it (spec §6.4). */
+  pausable: z.boolean(),
+  escalations: z.array(clockEscalation).default([]),
+});
+export type ClockRule = z.infer<typeof clockRule>;
+
+/** Which attempts count as contact (spec §6.8). */
+export const contactAttemptDefinition = z.strictObject({
+  channels: z.array(contactChannel).min(1),
+  /** true: an attempt must be one-to-one to qualify. */
+  oneToOne: z.boolean(),
+  /** Whether automated attempts may qualify. */
+  automated: z.boolean(),
+  excludedOutcomes: z.array(contactOutcome),
+});
+export type ContactAttemptDefinition = z.infer<typeof contactAttemptDefinition>;
+
+export const contactSequence = z.strictObject({
+  sequenceId: code,
+  attempts: z.int().min(1).max(100),
+  overWorkingDays: z.int().min(1).max(365),
+  minByChannel: z.partialRecord(contactChannel, z.int().min(0)),
+  maxGapOpenS: openSeconds,
+});
+export type ContactSequence = z.infer<typeof contactSequence>;
+
+export const agreementDocument = z.strictObject({
+  definitions: z.array(z.strictObject({ term: z.string().min(1).max(128), text, criteria: text.optional() })),
+  goals: z.array(z.strictObject({ metric: code, target: z.number() })),
+  protocols: z.array(text).default([]),
+  otherSections: z.array(z.strictObject({ title: z.string().max(256), text })).default([]),
+  clocks: z.array(clockRule).min(1),
+  contactAttemptDefinition,
+  sequences: z.array(contactSequence).default([]),
+  /** Elapsed (not open) seconds after dueAt in which evidence of a timely act still clears a breach (spec §6.7). */
+  lateEvidenceGraceS: z.int().min(0).max(31_536_000),
+  acceptanceTarget: share,
+});
+export type AgreementDocument = z.infer<typeof agreementDocument>;
+
+export const dealStage = z.strictObject({
+  code,
+  order: z.int().min(1),
+  journeyStage: z.enum(['awareness', 'consideration', 'decision']),
+  winProbability: share,
+  typicalDays: days.optional(),
+  staleDays: days.optional(),
+  /** Facts that must be filled before a deal may enter (`STAGE_CRITERIA_MISSING`). */
+  requiredFields: z.array(code).default([]),
+  /** The same for people; not enforced. */
+  entryCriteria: text.optional(),
+});
+export type DealStage = z.infer<typeof dealStage>;
+
+export const REASON_KINDS = ['reject', 'recycle', 'loss', 'disqualify', 'junk', 'return', 'hold'] as const;
+export type ReasonKind = (typeof REASON_KINDS)[number];
+export const reasonCode = z.strictObject({ code, needsNote: z.boolean().default(false) });
+export const skipRule = z.enum(['inbound_hand_raise', 'auto_sql_score']);
+
+export const pipelineDocument = z.strictObject({
+  /** Lead types this pipeline serves; the pipeline `default` serves every type no other one names (spec §3.6). */
+  leadTypes: z.array(code).default([]),
+  autoHandoff: z.boolean(),
+  requireSAL: z.boolean(),
+  skipRules: z.array(skipRule),
+  opportunityRule: z.enum(['deal_opened', 'discovery_success']),
+  autoSql: z.boolean(),
+  recycleCooldownDays: z.number().min(0).max(3650),
+  /** The stage whose first entries the velocity rate counts. */
+  qualifiedStage: z.enum(['MQL', 'SAL', 'SQL']),
+  /** What stops first_contact: any qualifying attempt, or only one that connected. */
+  firstContactStop: z.enum(['attempt', 'connected']),
+  /** Team of a handoff that names none. */
+  defaultTeamId: id,
+  allowForwardStageSkip: z.boolean(),
+  maxHoldDays: days,
+  handRaiseDays: days,
+  /** Open stages in order; won and lost are not stages here but ends. */
+  dealStages: z.array(dealStage).min(1),
+  reasonCodes: z.strictObject({
+    reject: z.array(reasonCode).min(1),
+    recycle: z.array(reasonCode).min(1),
+    loss: z.array(reasonCode).min(1),
+    disqualify: z.array(reasonCode).min(1),
+    junk: z.array(reasonCode).min(1),
+    return: z.array(reasonCode).min(1),
+    hold: z.array(reasonCode).min(1),
+  }),
+  /** State → days without qualifying activity after which a lead is stale. */
+  staleDays: z.record(code, days),
+});
+export type PipelineDocument = z.infer<typeof pipelineDocument>;
+
+export const teamDocument = z.strictObject({
+  name: z.string().min(1).max(256),
+  function: z.enum(['marketing', 'sdr', 'sales', 'service']),
+  agreementId: id,
+  calendarId: id,
+  timeZone: z.string().min(1).max(64),
+  /** Where this team's hours differ from the calendar its agreement names (spec §6.2). */
+  clockCalendars: z.partialRecord(z.enum(CLOCK_TYPES), id).optional(),
+});
+export type TeamDocument = z.infer<typeof teamDocument>;
+
+// Stored events drop unknown fields of the document itself: an older reader survives a later one (spec §4.6).
+const occurred = z.object({ occurredAt: ts });
+const activated = occurred.extend({ version, effectiveFrom: ts });
+
+export const configEventSchemas = {
+  CalendarDefined: occurred.extend({ version, ...calendarDocument.shape }),
+  CalendarActivated: activated,
+  AgreementDrafted: occurred.extend({ version, ...agreementDocument.shape }),
+  AgreementApproved: occurred.extend({ version, party: z.enum(['marketing', 'sales']), by: id }),
+  AgreementActivated: activated,
+  AgreementRetired: occurred,
+  PipelineDefined: occurred.extend({ version, ...pipelineDocument.shape }),
+  PipelineActivated: activated.extend({ stageMapping: z.record(code, code).optional() }),
+  TeamDefined: occurred.extend(teamDocument.shape),
+  RepJoined: occurred.extend({
+    repId: id,
+    teamId: id,
+    weeklyLeadCapacity: z.int().min(0).optional(),
+    skills: z.array(code).default([]),
+  }),
+  RepLeft: occurred.extend({ repId: id, successorId: id.optional() }),
+} as const;
+export type ConfigEventType = keyof typeof configEventSchemas;
+export type ConfigEventData<T extends ConfigEventType> = z.infer<(typeof configEventSchemas)[T]>;
+export type ConfigEvent = {
+  [T in ConfigEventType]: { readonly type: T; readonly data: ConfigEventData<T> };
+}[ConfigEventType];
+export const isConfigEventType = (type: string): type is ConfigEventType => Object.hasOwn(configEventSchemas, type);
+
+/** A document as the rules read it: with its name and version. */
+export type Agreement = Readonly<AgreementDocument> & { readonly agreementId: string; readonly version: number };
+export type Pipeline = Readonly<PipelineDocument> & { readonly pipelineId: string; readonly version: number };
+export type Team = Readonly<TeamDocument> & { readonly teamId: string };
+export type Rep = {
+  readonly repId: string;
+  readonly teamId: string;
+  readonly weeklyLeadCapacity?: number;
+  readonly skills: readonly string[];
+  /** False after RepLeft. */
+  readonly active: boolean;
+  readonly successorId?: string;
+};
