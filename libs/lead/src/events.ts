@@ -128,6 +128,8 @@ export const qualificationAnswers = z.object({
 });
 const note = personal(text.optional());
 const contribution = z.object({ ruleId: code, mp: milliPoints });
+/** When the next escalation level of a breached clock falls due, unless it stops before; absent: no level is left. */
+const nextLevelAt = ts.optional();
 
 export const leadEventSchemas = {
   // Capture, profile, ownership
@@ -288,9 +290,9 @@ export const leadEventSchemas = {
   SlaWarningRaised: z.object({ ...base, clockId: id, level: z.int(), atTs: ts, remainingOpenS: seconds }),
   SlaBreached: z.object({
     ...base, clockId: id, clockType, dueAt: ts, ownerId: id.optional(), teamId: id.optional(),
-    detectedBy: z.enum(['sweeper', 'settle_on_write']), detectionLagS: seconds,
+    detectedBy: z.enum(['sweeper', 'settle_on_write']), detectionLagS: seconds, nextLevelAt,
   }),
-  SlaEscalated: z.object({ ...base, clockId: id, level: z.int(), toRole: code, atTs: ts }),
+  SlaEscalated: z.object({ ...base, clockId: id, level: z.int(), toRole: code, atTs: ts, nextLevelAt }),
   SlaClockPaused: z.object({ ...base, clockId: id, reason: code, consumedOpenS: seconds }),
   SlaClockResumed: z.object({ ...base, clockId: id, newDueAt: ts, newWarnAt: ts.optional() }),
   SlaClockStopped: z.object({
