@@ -113,6 +113,8 @@ export const location = z.object({
   region: z.string().max(128).optional(),
   city: personal(text.optional()),
 }); // prettier-ignore
+/** The lead's name in another system. */
+export const externalId = z.object({ system: code, id: z.string().min(1).max(128) });
 export const identityKind = z.enum(['email', 'phone', 'external']);
 export const qualificationAnswer = z.object({
   value: yesNoUnknown,
@@ -149,7 +151,7 @@ export const leadEventSchemas = {
     interest,
     source,
     consents: z.array(consent),
-    externalIds: z.array(z.object({ system: code, id: z.string().max(128) })).optional(),
+    externalIds: z.array(externalId).optional(),
     importJobId: id.optional(),
   }),
   CaptureRepeated: z.object({
