@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Actor } from '#libs/lead/src/commands.js';
+import type { Authentication } from './authentication.js';
+import { bodyTooLarge, MAX_BODY_BYTES, parseJsonBody } from './json-body.js';
+import type { Metrics } from './metrics.js';
+import { invalid, Problem } from './problem.js';
+import { PROBLEM_CONTENT_TYPE } from './problem-filter.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set for every request below `/v1/` before its body is read. */
+    actor: Actor;
+  }
+}
+
+/** A client that has not sent its header block, or its JSON body, in this time is cut off. */
+const SLOW_CLIENT_MS = 15_000;
+const STREAMED_TYPES = ['application/x-ndjson', 'text/csv'];
+
+/**
+ * Fastify with the edge of the ledger: time-outs for slow clients, size and shape of bodies, authentication before the
+ * body is read. NDJSON and CSV bodies are handed on as the raw stream; their readers limit lines, not the whole.
+ */
+export function makeHttpAdapter(authentication: Authentication | null, metrics: Metrics): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    skipMiddie: true,
+    multipart: false,
+    bodyLimit: MAX_BODY_BYTES,
+    // A streamed import may take minutes; JSON bodies have a deadline of their own below.
+    requestTimeout: 0,
+    keepAliveTimeout: 65_000,
+    http: { headersTimeout: SLOW_CLIENT_MS, connectionsCheckingInterval: 2000 },
+    routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+      const body = invalid('', error.message).body();
+      void reply.code(400).header('content-type', PROBLEM_CONTENT_TYPE).send(JSON.stringify(body));
+    },
+  });
+  const http = adapter.getInstance<FastifyInstance>();
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('application/json', (request: FastifyRequest, payload: IncomingMessage) =>
+    readJson(payload, request.raw),
+  );
+  http.addContentTypeParser(STREAMED_TYPES, (_request, payload, done) => done(null, payload));
+  http.addHook('onRequest', async (request) => {
+    const path = request.url.split('?', 1)[0] as string;
+    if (authentication !== null && (path === '/v1' || path.startsWith('/v1/')))
+      request.actor = await authentication.actorOf(request.headers.authorization);
+  });
+  http.addHook('onResponse', (request, reply, done) => {
+    metrics.httpSeconds.observe(
+      { method: request.method, route: request.routeOptions.url ?? 'none', status: String(reply.statusCode) },
+      reply.elapsedTime / 1000,
+    );
+    done();
+  });
+  return adapter;
+}
+
+/** Reads within the size limit and the deadline, then `parseJsonBody`. An empty body is an empty object. */
+async function readJson(payload: NodeJS.ReadableStream, raw: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    raw.destroy();
+  }, SLOW_CLIENT_MS);
+  try {
+    for await (const chunk of payload) {
+      size += (chunk as Buffer).length;
+      if (size > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
+      chunks.push(chunk as Buffer);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem('REQUEST_TIMEOUT', late ? 'the body came too slowly' : 'the body was cut off');
+  } finally {
+    clearTimeout(deadline);
+  }
+  return size === 0 ? {} : parseJsonBody(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+}
