@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import { TimeSlices } from './time-slices.js';
+
+/** What a view holds, as any store can tell it. */
+export interface Content {
+  tables(): Promise<string[]>;
+  partitions(table: string): Promise<string[]>;
+  rows(table: string, part: string): Promise<Map<string, string>>;
+  sets(): Promise<string[]>;
+  scored(set: string): Promise<[member: string, score: number][]>;
+  counterNames(): Promise<string[]>;
+  counters(name: string): Promise<Map<string, number>>;
+}
+
+/** SHA-256 over the content sorted by code units; empty tables, sets and counters do not show. */
+export async function contentDigest(content: Content): Promise<string> {
+  const hash = createHash('sha256');
+  const slices = new TimeSlices(8);
+  const add = (
+    kind: string,
+    name: string,
+    part: string,
+    entries: Iterable<readonly [string, string | number]>,
+  ): void => {
+    const sorted = [...entries].sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
+    let text = '';
+    for (const [key, value] of sorted) text += `${kind}\0${name}\0${part}\0${key}\0${value}\n`;
+    if (text !== '') hash.update(text);
+  };
+  for (const table of (await content.tables()).sort()) {
+    for (const part of (await content.partitions(table)).sort()) {
+      add('row', table, part, await content.rows(table, part));
+      await slices.pause();
+    }
+  }
+  for (const set of (await content.sets()).sort()) add('score', set, '', await content.scored(set));
+  for (const name of (await content.counterNames()).sort()) add('count', name, '', await content.counters(name));
+  return hash.digest('hex');
+}
