@@ -55,6 +55,7 @@ const sha256 = (secret: string): Buffer => createHash('sha256').update(secret).d
  */
 export class ApiKeys {
   readonly #known = new Map<string, KnownKey>();
+  readonly #revoked = new Map<string, string>();
   readonly #stop = new AbortController();
   readonly #adminHash: Buffer;
   #following: Promise<void> = Promise.resolve();
@@ -68,20 +69,12 @@ export class ApiKeys {
     this.#adminHash = sha256(adminKey);
   }
 
-  /** Reads the keys there are and goes on following the log until `close`. */
+  /**
+   * Begins to follow the log until `close`. A key is read when it is first used, so nothing has to be loaded: what was
+   * revoked before is read as revoked, what is revoked from here on arrives by the subscription.
+   */
   async open(): Promise<void> {
-    let after: string | undefined;
-    for (;;) {
-      const page = await this.log.readAll({
-        limit: 1000,
-        filter: { streamPrefixes: [STREAM_PREFIX] },
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const event of page.events) this.#fold(event);
-      if (page.next === null) break;
-      after = page.next;
-    }
-    this.#following = this.#follow(after);
+    this.#following = this.#follow((await this.log.head()) ?? undefined);
   }
 
   async close(): Promise<void> {
@@ -139,18 +132,30 @@ export class ApiKeys {
       // Somebody else revoked it meanwhile: what was asked for is so.
       if (!(error instanceof EventLogError && error.code === 'WRONG_EXPECTED_REVISION')) throw error;
     }
+    this.#revoked.set(keyId, occurredAt);
     const revoked: KnownKey = { ...key, revokedAt: occurredAt };
     this.#known.set(keyId, revoked);
     return cardOf(revoked);
   }
 
-  list(): ApiKeyCard[] {
+  /** Every key ever issued, oldest first. Scans the log: for the administrator's eye, not for every request. */
+  async list(): Promise<ApiKeyCard[]> {
+    let after: string | null = null;
+    do {
+      const page = await this.log.readAll({
+        limit: 1000,
+        filter: { streamPrefixes: [STREAM_PREFIX] },
+        ...(after === null ? {} : { after }),
+      });
+      for (const event of page.events) this.#fold(event);
+      after = page.next;
+    } while (after !== null);
     return [...this.#known.values()]
       .map(cardOf)
       .toSorted((a, b) => (a.issuedAt < b.issuedAt ? -1 : a.issuedAt > b.issuedAt ? 1 : a.keyId < b.keyId ? -1 : 1));
   }
 
-  /** A key that another instance issued a moment ago and the subscription has not brought yet. */
+  /** A key's first use on this instance. */
   async #read(keyId: string): Promise<KnownKey | undefined> {
     for (const event of await this.log.readStream(STREAM_PREFIX + keyId)) this.#fold(event);
     return this.#known.get(keyId);
@@ -191,10 +196,13 @@ export class ApiKeys {
   #fold(event: RecordedEvent): void {
     if (event.type === 'ApiKeyIssued') {
       const key = issued.parse(event.data);
-      if (!this.#known.has(key.keyId)) this.#known.set(key.keyId, { ...key, revokedAt: null });
+      this.#known.set(key.keyId, { ...key, revokedAt: this.#revoked.get(key.keyId) ?? null });
     } else if (event.type === 'ApiKeyRevoked') {
-      const key = this.#known.get(String(event.data.keyId));
-      if (key !== undefined) this.#known.set(key.keyId, { ...key, revokedAt: String(event.data.occurredAt) });
+      const keyId = String(event.data.keyId);
+      // Kept also for a key not known yet: its first read may be under way with what was there before.
+      this.#revoked.set(keyId, String(event.data.occurredAt));
+      const key = this.#known.get(keyId);
+      if (key !== undefined) this.#known.set(keyId, { ...key, revokedAt: String(event.data.occurredAt) });
     }
   }
 

@@ -1,5 +1,6 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CommandError } from '#libs/event-log/src/handle-command.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { Logger } from './logging.js';
 import { bodyTooLarge, MAX_BODY_BYTES } from './json-body.js';
@@ -25,6 +26,8 @@ export function problemOf(error: unknown): ProblemBody | null {
     };
     return problemBody(error.status, error.code, error.message, extras);
   }
+  if (error instanceof CommandError)
+    return problemBody(409, error.code, error.message, { currentRevision: error.currentRevision });
   if (isCoded(error)) {
     // EventLogError, the read store's StoreUnavailable: the same word in every layer.
     if (error.code === 'STORE_UNAVAILABLE')

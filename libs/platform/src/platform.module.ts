@@ -1,0 +1,52 @@
+import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import type { EventLog } from '#libs/event-log/src/event-log.js';
+import { ApiKeys } from './api-keys.js';
+import { Authentication } from './authentication.js';
+import type { Clock } from './clock.js';
+import type { Logger } from './logging.js';
+import { Metrics } from './metrics.js';
+import type { Settings } from './settings.js';
+import { SignInLink } from './sign-in-link.js';
+import { CLOCK, EVENT_LOG, LOGGER, READ_STORE, SETTINGS } from './tokens.js';
+
+/** What a process opened before Nest starts and closes after Nest has stopped. */
+export interface PlatformResources {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly log: EventLog;
+  /** A `ReadStore` of libs/read-models; this library does not look at it. */
+  readonly store: unknown;
+  /** null in roles without HTTP commands. */
+  readonly keys: ApiKeys | null;
+  readonly authentication: Authentication | null;
+  readonly signInLink: SignInLink | null;
+}
+
+/** Makes the process's resources injectable everywhere. */
+@Global()
+@Module({})
+export class PlatformModule implements OnApplicationShutdown {
+  constructor(private readonly moduleRef: ModuleRef) {}
+
+  static of(resources: PlatformResources): DynamicModule {
+    const providers = [
+      { provide: SETTINGS, useValue: resources.settings },
+      { provide: CLOCK, useValue: resources.clock },
+      { provide: LOGGER, useValue: resources.logger },
+      { provide: EVENT_LOG, useValue: resources.log },
+      { provide: READ_STORE, useValue: resources.store },
+      { provide: Metrics, useValue: resources.metrics },
+      { provide: ApiKeys, useValue: resources.keys },
+      { provide: Authentication, useValue: resources.authentication },
+      { provide: SignInLink, useValue: resources.signInLink },
+    ];
+    return { module: PlatformModule, providers, exports: providers };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.moduleRef.get<ApiKeys | null>(ApiKeys)?.close();
+  }
+}

@@ -1,0 +1,50 @@
+import { makeLogger, type Logger } from './logging.js';
+import { environmentWithDotEnv, parseSettings, SettingsError, type Settings } from './settings.js';
+
+/** A started process; `stop` ends what it is doing and closes what it opened. */
+export interface RunningRole {
+  stop(): Promise<void>;
+}
+
+/** Contract: a stopped process is gone within 10 s; this leaves time for the exit itself. */
+const STOP_LIMIT_MS = 9500;
+
+/**
+ * Runs one role as a process: settings → start → until SIGTERM or SIGINT → stop → exit 0. What hinders the start is one
+ * line on stderr that names the setting to look at, and exit 1.
+ */
+export async function runRole(
+  role: string,
+  start: (settings: Settings, logger: Logger) => Promise<RunningRole>,
+): Promise<void> {
+  let running: RunningRole;
+  let logger: Logger;
+  try {
+    const settings = parseSettings(environmentWithDotEnv());
+    logger = makeLogger(settings.logLevel, role);
+    for (const setting of settings.withoutEffect) logger.warn(`${setting} is set and has no effect in this version`);
+    running = await start(settings, logger);
+  } catch (error) {
+    console.error(error instanceof SettingsError ? `ledger: ${error.message}` : error);
+    process.exit(1);
+  }
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ signal }, 'stopping');
+    setTimeout(() => {
+      logger.error('not stopped in time; whatever was acknowledged is in the log');
+      process.exit(1);
+    }, STOP_LIMIT_MS).unref();
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'could not stop cleanly');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
