@@ -295,7 +295,11 @@ export const leadEventSchemas = {
     detectedBy: z.enum(['sweeper', 'settle_on_write']), detectionLagS: seconds, nextLevelAt,
   }),
   SlaEscalated: z.object({ ...base, clockId: id, level: z.int(), toRole: code, atTs: ts, nextLevelAt }),
-  SlaClockPaused: z.object({ ...base, clockId: id, reason: code, consumedOpenS: seconds }),
+  SlaClockPaused: z.object({
+    ...base, clockId: id, reason: code, consumedOpenS: seconds,
+    /** The clock resumes by itself then (a deferral's end); absent: only when told. */
+    until: ts.optional(),
+  }),
   SlaClockResumed: z.object({ ...base, clockId: id, newDueAt: ts, newWarnAt: ts.optional() }),
   SlaClockStopped: z.object({
     ...base, clockId: id, stoppedAt: ts, byEventId: id, outcome: z.enum(['met', 'late', 'evidence_too_late']),
