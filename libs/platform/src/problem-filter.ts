@@ -4,7 +4,7 @@ import { CommandError } from '#libs/event-log/src/handle-command.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { Logger } from './logging.js';
 import { bodyTooLarge, MAX_BODY_BYTES } from './json-body.js';
-import { Problem, problemBody, type ProblemBody, type ProblemExtras } from './problem.js';
+import { Problem, problemBody, type ProblemBody, type ProblemExtras, type ProblemField } from './problem.js';
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8';
 
@@ -12,6 +12,9 @@ export const PROBLEM_CONTENT_TYPE = 'application/problem+json; charset=utf-8';
 interface Coded extends Error {
   readonly code: string;
 }
+/** A refusal that knows its own status and fields, such as a report's. */
+const isRefusal = (error: Coded): error is Coded & { status: number; fields: readonly ProblemField[] } =>
+  'status' in error && typeof error.status === 'number' && 'fields' in error && Array.isArray(error.fields);
 const isCoded = (error: unknown): error is Coded =>
   error instanceof Error && 'code' in error && typeof error.code === 'string';
 
@@ -29,6 +32,7 @@ export function problemOf(error: unknown): ProblemBody | null {
   if (error instanceof CommandError)
     return problemBody(409, error.code, error.message, { currentRevision: error.currentRevision });
   if (isCoded(error)) {
+    if (isRefusal(error)) return problemBody(error.status, error.code, error.message, { fields: error.fields });
     // EventLogError, the read store's StoreUnavailable: the same word in every layer.
     if (error.code === 'STORE_UNAVAILABLE')
       return problemBody(503, error.code, `${error.message}; try again`, { retryable: true });

@@ -10,7 +10,11 @@ export class SignInLink {
   readonly #untilMs: number;
   #hash: Buffer | null = sha256(this.token);
 
-  constructor(private readonly clock: Clock) {
+  constructor(
+    private readonly clock: Clock,
+    /** What the visit is worth: shown to whoever comes with the token. */
+    readonly adminKey: string,
+  ) {
     this.#untilMs = clock.nowMs() + VALID_MS;
   }
 

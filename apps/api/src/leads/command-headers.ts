@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto';
+import { derivedId } from '#libs/event-log/src/ids.js';
+import { invalid } from '#libs/platform/src/problem.js';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const VISIBLE = /^[\x21-\x7e]{1,200}$/;
+/** Namespace of idempotency keys that are no uuids. */
+const KEY_NAMESPACE = '6c656164-6c65-5000-8000-6b6579730001';
+
+/** Command id of an `Idempotency-Key`: a uuid is taken as it is, other visible ASCII is mapped; none: one is made. */
+export function commandIdOf(idempotencyKey: string | undefined): string {
+  if (idempotencyKey === undefined) return randomUUID();
+  if (UUID.test(idempotencyKey)) return idempotencyKey.toLowerCase();
+  if (!VISIBLE.test(idempotencyKey)) throw invalid('Idempotency-Key', 'must be 1 to 200 visible ASCII characters');
+  return derivedId(idempotencyKey, KEY_NAMESPACE);
+}
+
+/** Revision of an `If-Match: "<revision>"`; undefined without the header. */
+export function revisionOf(ifMatch: string | undefined): number | undefined {
+  if (ifMatch === undefined) return undefined;
+  const revision = /^"(\d{1,15})"$/.exec(ifMatch)?.[1];
+  if (revision === undefined) throw invalid('If-Match', 'must be the revision in quotes, as ETag gave it');
+  return Number(revision);
+}
