@@ -1,0 +1,305 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EventLogError } from '#libs/event-log/src/event-log.js';
+import { type CommandOutcome, loadStream, Turns } from '#libs/event-log/src/handle-command.js';
+import { derivedId } from '#libs/event-log/src/ids.js';
+import type { Actor, CommandBody, LeadCommand } from '#libs/lead/src/commands.js';
+import { LeadError } from '#libs/lead/src/errors.js';
+import type { LeadEvent } from '#libs/lead/src/events.js';
+import { initialLead, type LeadState } from '#libs/lead/src/state.js';
+import { type Clock, toIso } from '#libs/platform/src/clock.js';
+import type { Claim, ClaimEnvelope, IdentityClaims, IdentityKey } from '#libs/privacy/src/identity-claims.js';
+import type { KeyVault } from '#libs/privacy/src/key-vault.js';
+import { PrivacyError } from '#libs/privacy/src/privacy-error.js';
+import { answerOf, type LeadCommandAnswer, type LeadCommands } from './lead-commands.js';
+import { type CommandOrigin, leadStream } from './lead-streams.js';
+
+type Capture = Extract<LeadCommand, { name: 'CaptureLead' }>;
+type DetailsUpdate = Extract<LeadCommand, { name: 'UpdateLeadDetails' }>;
+
+/** Spec §2.5: a claim whose lead is still absent after this long was left behind by a crash. */
+const ABANDONED_AFTER_MS = 60_000;
+/** A capture that took longer than this since its claim looks again whether it still holds it. */
+const CLAIM_FRESH_MS = 20_000;
+/** How long to wait for a capture that has claimed the same person and is about to be written; 1.3 s in all. */
+const WAIT_STEPS_MS = [2, 5, 10, 20, 40, 80, 160, 320, 640];
+/** How sure one shared key makes that two leads are one person (spec §2.5 fuzzy match). */
+const SAME_PERSON: Readonly<Record<IdentityKey['kind'], number>> = { email: 0.95, external: 0.9, phone: 0.6 };
+
+const CAPTURE_ACTOR: Actor = { type: 'system', id: 'system:capture', role: 'system', teams: [] };
+
+export interface CaptureOptions {
+  readonly claims: IdentityClaims;
+  readonly vault: KeyVault;
+  readonly clock: Clock;
+}
+
+/**
+ * Capture over several streams (spec §2.5): claim the primary identity → LeadCaptured on a new stream → claim the other
+ * identities. A crash undoes nothing and every step may be repeated: the same command sent again finishes it, another one
+ * takes an abandoned claim over after a minute. A refused capture claims nothing.
+ */
+export class CaptureProcess {
+  /** Captures of one person take turns within the process; between processes the claim decides. */
+  readonly #turns = new Turns();
+
+  constructor(
+    private readonly commands: LeadCommands,
+    private readonly options: CaptureOptions,
+  ) {}
+
+  async capture(command: Capture, origin: CommandOrigin): Promise<LeadCommandAnswer> {
+    const leadId = (command.body.leadId ?? derivedId('lead', origin.commandId)).toLowerCase();
+    const keys = this.#keysOf(command.body);
+    const act = () => this.#capture({ ...command, leadId }, origin, keys);
+    return keys[0] === undefined ? act() : this.#turns.take(keys[0].keyHash, act);
+  }
+
+  async #capture(command: Capture, origin: CommandOrigin, keys: readonly IdentityKey[]): Promise<LeadCommandAnswer> {
+    const { leadId } = command;
+    const existing = await loadStream(this.commands.streams.runtime, leadStream(leadId));
+    if (existing.revision >= 0) return this.#onExistingLead(command, origin, keys);
+
+    const [primary, ...others] = keys;
+    const { events, refusal } = this.#firstDecision(command, origin, keys);
+    if (refusal !== null) {
+      // A person already known may need less than a new lead does: only the holder's own stream can tell.
+      const holder = primary === undefined ? null : await this.options.claims.holder(primary);
+      if (holder === null || holder.released || command.body.onDuplicate === 'reject') throw refusal;
+      const known = await loadStream(this.commands.streams.runtime, leadStream(holder.leadId));
+      if (known.revision < 0) throw refusal;
+      return this.#attach(command, origin, holder.leadId);
+    }
+
+    const startedMs = this.options.clock.nowMs();
+    const envelope = this.#envelope(origin);
+    if (primary !== undefined) {
+      const holder = await this.#claimWithKey(primary, leadId, events, origin);
+      const other = holder === null ? null : await this.#otherLead(holder, primary, leadId, envelope);
+      if (other !== null) return this.#attach(command, origin, other);
+      if (this.options.clock.nowMs() - startedMs > CLAIM_FRESH_MS) {
+        const now = await this.options.claims.claim(primary, leadId, envelope);
+        if (now !== null) return this.#attach(command, origin, now.leadId);
+      }
+    }
+    let outcome: CommandOutcome<LeadState>;
+    try {
+      outcome = await this.commands.handle(command, origin, undefined, (_state, revision) => {
+        if (revision >= 0) throw duplicate(leadId);
+        return events;
+      });
+    } catch (error) {
+      // Somebody else has just captured another person under the id that this client chose.
+      if (primary !== undefined && error instanceof LeadError && error.code === 'DUPLICATE_LEAD')
+        await this.options.claims.release(primary, leadId, 'capture_refused', envelope);
+      throw error;
+    }
+    return this.#claimOthers(leadId, others, origin, outcome);
+  }
+
+  /** The lead is there: this very command's doing, finished again, or another's under a chosen id. */
+  async #onExistingLead(
+    command: Capture,
+    origin: CommandOrigin,
+    [, ...others]: readonly IdentityKey[],
+  ): Promise<LeadCommandAnswer> {
+    const outcome = await this.commands.handle(command, origin, undefined, () => {
+      throw duplicate(command.leadId);
+    });
+    return this.#claimOthers(command.leadId, others, origin, outcome);
+  }
+
+  /** Decided before anything is claimed, so that a refused capture leaves no trace. */
+  #firstDecision(
+    command: Capture,
+    origin: CommandOrigin,
+    keys: readonly IdentityKey[],
+  ): { readonly events: readonly LeadEvent[]; readonly refusal: LeadError | null } {
+    try {
+      const decided = this.commands.decideOn(initialLead(command.leadId), -1, command, origin);
+      return { events: decided.map((event) => withIdentity(event, keys)), refusal: null };
+    } catch (error) {
+      if (error instanceof LeadError) return { events: [], refusal: error };
+      throw error;
+    }
+  }
+
+  /** Claim and data key in one round trip. Null: claimed; else who holds it. */
+  async #claimWithKey(
+    key: IdentityKey,
+    leadId: string,
+    events: readonly LeadEvent[],
+    origin: CommandOrigin,
+  ): Promise<Claim | null> {
+    const { claims, vault } = this.options;
+    const envelope = this.#envelope(origin);
+    const claim = claims.firstClaim(key, leadId, envelope);
+    const made = this.commands.streams.needsKey(events) ? vault.make(leadId, envelope) : null;
+    const [claimed, stored] = await this.commands.streams.runtime.log.appendMany(
+      made === null ? [claim] : [claim, made.append],
+    );
+    if (made !== null) await vault.stored(made, stored!);
+    if (!(claimed instanceof EventLogError)) return null;
+    if (claimed.code !== 'WRONG_EXPECTED_REVISION') throw claimed;
+    return claims.claimAfter(await claims.holder(key), key, leadId, envelope);
+  }
+
+  /** The lead to attach to; null when the holder left its claim behind and it is ours now. CONFLICT: try again. */
+  async #otherLead(claim: Claim, key: IdentityKey, leadId: string, envelope: ClaimEnvelope): Promise<string | null> {
+    const { claims, clock } = this.options;
+    let holder: Claim | null = claim;
+    for (const waitMs of [...WAIT_STEPS_MS, 0]) {
+      const lead = await loadStream(this.commands.streams.runtime, leadStream(holder.leadId));
+      if (lead.revision >= 0) return holder.leadId;
+      if (
+        clock.nowMs() - holder.claimedAtMs > ABANDONED_AFTER_MS &&
+        (await claims.reclaim(key, holder, leadId, envelope))
+      )
+        return null;
+      await sleep(waitMs);
+      holder = await claims.claimAfter(await claims.holder(key), key, leadId, envelope);
+      if (holder === null) return null;
+    }
+    throw new LeadError('CONFLICT', 'the same person is being captured by another command; send it again', {
+      leadId: holder.leadId,
+      currentRevision: -1,
+      retryable: true,
+    });
+  }
+
+  async #attach(command: Capture, origin: CommandOrigin, holderId: string): Promise<LeadCommandAnswer> {
+    const repeated: Capture = { ...command, leadId: holderId };
+    const outcome = await this.commands.handle(repeated, origin, undefined, (state, revision) => {
+      if (command.body.onDuplicate === 'reject') throw duplicate(holderId);
+      return this.commands.decideOn(state, revision, repeated, origin);
+    });
+    return answerOf(holderId, outcome);
+  }
+
+  /** A key that another lead holds makes the two suspects, for a person to judge; it refuses nothing. */
+  async #claimOthers(
+    leadId: string,
+    keys: readonly IdentityKey[],
+    origin: CommandOrigin,
+    captured: CommandOutcome<LeadState>,
+  ): Promise<LeadCommandAnswer> {
+    let last = captured;
+    for (const key of keys) {
+      const holder = await this.options.claims.claim(key, leadId, this.#envelope(origin));
+      if (holder === null) continue;
+      const suspicion: CommandOrigin = {
+        ...origin,
+        commandId: derivedId(`duplicate-${key.kind}-${key.keyHash}`, origin.commandId),
+        actor: CAPTURE_ACTOR,
+        causationId: origin.commandId,
+      };
+      const body: CommandBody<'SuspectDuplicate'> = {
+        candidateLeadId: holder.leadId,
+        score: SAME_PERSON[key.kind],
+        basis: [`same_${key.kind}`],
+      };
+      const suspected = await this.commands.handle({ name: 'SuspectDuplicate', leadId, body }, suspicion);
+      last = { ...suspected, events: [...last.events, ...suspected.events], replayed: captured.replayed };
+    }
+    return answerOf(leadId, last);
+  }
+
+  /** A new e-mail address or phone number is claimed before the change and the old one given back after it. */
+  async updateDetails(
+    command: DetailsUpdate,
+    origin: CommandOrigin,
+    expectedRevision: number | undefined,
+  ): Promise<LeadCommandAnswer> {
+    const { leadId } = command;
+    const { claims } = this.options;
+    const stream = leadStream(leadId);
+    const lead = await loadStream(this.commands.streams.runtime, stream);
+    const moves = lead.commands.has(origin.commandId) ? [] : this.#movesOf(command, lead.state);
+    if (moves.length === 0) return answerOf(leadId, await this.commands.handle(command, origin, expectedRevision));
+    // Refused commands claim nothing: asked first on a copy of the decision.
+    const refused = this.#wouldRefuse(command, origin, lead.state, lead.revision, expectedRevision);
+    if (refused) return answerOf(leadId, await this.commands.handle(command, origin, expectedRevision));
+    const envelope = this.#envelope(origin);
+    const claimed: IdentityKey[] = [];
+    try {
+      for (const { to } of moves) {
+        if (to === null) continue;
+        const holder = await claims.claim(to, leadId, envelope);
+        if (holder !== null) throw duplicate(holder.leadId);
+        claimed.push(to);
+      }
+      const outcome = await this.commands.handle(command, origin, expectedRevision);
+      for (const { from } of moves) if (from !== null) await claims.release(from, leadId, 'details_changed', envelope);
+      return answerOf(leadId, outcome);
+    } catch (error) {
+      if (error instanceof LeadError)
+        for (const key of claimed) await claims.release(key, leadId, 'change_refused', envelope);
+      throw error;
+    }
+  }
+
+  #wouldRefuse(
+    command: DetailsUpdate,
+    origin: CommandOrigin,
+    state: LeadState,
+    revision: number,
+    expectedRevision: number | undefined,
+  ): boolean {
+    if (expectedRevision !== undefined && expectedRevision !== revision) return true;
+    try {
+      this.commands.decideOn(state, revision, command, origin);
+      return false;
+    } catch (error) {
+      if (error instanceof LeadError) return true;
+      throw error;
+    }
+  }
+
+  #movesOf(
+    { body }: DetailsUpdate,
+    state: LeadState,
+  ): { readonly from: IdentityKey | null; readonly to: IdentityKey | null }[] {
+    const keyOf = (field: 'email' | 'phone', value: unknown): IdentityKey | null =>
+      typeof value === 'string' && value !== '' ? this.#key(field, value) : null;
+    return (['email', 'phone'] as const).flatMap((field) => {
+      if (!Object.hasOwn(body.changes, field)) return [];
+      const from = keyOf(field, state.details[field]);
+      const to = keyOf(field, body.changes[field]);
+      return from?.keyHash === to?.keyHash ? [] : [{ from, to }];
+    });
+  }
+
+  /** Surest first: an address is a person's own, a number may be the switchboard's. Each key once. */
+  #keysOf({ externalIds, person }: Capture['body']): IdentityKey[] {
+    const keys: IdentityKey[] = [];
+    if (person?.email !== undefined) keys.push(this.#key('email', person.email));
+    for (const { system, id } of externalIds ?? []) keys.push(this.options.claims.external(system, id));
+    if (person?.phone !== undefined) keys.push(this.#key('phone', person.phone));
+    return keys.filter(({ keyHash }, index) => keys.findIndex((other) => other.keyHash === keyHash) === index);
+  }
+
+  #key(kind: 'email' | 'phone', value: string): IdentityKey {
+    try {
+      return this.options.claims[kind](value);
+    } catch (error) {
+      if (!(error instanceof PrivacyError)) throw error;
+      const [code, rule] =
+        kind === 'email'
+          ? (['EMAIL_INVALID', 'not an e-mail address'] as const)
+          : (['PHONE_INVALID', 'not a phone number in E.164 form'] as const);
+      throw new LeadError(code, rule, { field: `person.${kind}`, fields: [{ field: `person.${kind}`, rule }] });
+    }
+  }
+
+  #envelope(origin: CommandOrigin): ClaimEnvelope {
+    return {
+      occurredAt: toIso(this.options.clock.nowMs()),
+      metadata: this.commands.streams.metadata(origin, {}),
+    };
+  }
+}
+
+const withIdentity = (event: LeadEvent, keys: readonly IdentityKey[]): LeadEvent =>
+  event.type === 'LeadCaptured' ? { ...event, data: { ...event.data, identityKeys: [...keys] } } : event;
+
+const duplicate = (existingLeadId: string): LeadError =>
+  new LeadError('DUPLICATE_LEAD', 'this person is a lead already', { existingLeadId });

@@ -1,0 +1,98 @@
+import {
+  Inject,
+  Module,
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import type { EventLog } from '#libs/event-log/src/event-log.js';
+import type { Clock } from '#libs/platform/src/clock.js';
+import type { Logger } from '#libs/platform/src/logging.js';
+import { Metrics } from '#libs/platform/src/metrics.js';
+import { problemOf } from '#libs/platform/src/problem-filter.js';
+import type { Settings } from '#libs/platform/src/settings.js';
+import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js';
+import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
+import { KeyVault } from '#libs/privacy/src/key-vault.js';
+import type { MasterKey } from '#libs/privacy/src/master-key.js';
+import { Policies } from '../policies.js';
+import { LeadCommandHandler } from './lead-command-request.js';
+import { LeadCommands, type LeadCommandAnswer, type LeadCommandInput } from './lead-commands.js';
+
+/** The commands of a lead, counted by name and outcome. */
+class CountedLeadCommands extends LeadCommands {
+  constructor(
+    options: ConstructorParameters<typeof LeadCommands>[0],
+    private readonly metrics: Metrics,
+  ) {
+    super(options);
+  }
+
+  override async execute(input: LeadCommandInput): Promise<LeadCommandAnswer> {
+    let outcome = 'ok';
+    try {
+      const answer = await super.execute(input);
+      if (answer.replayed) outcome = 'replayed';
+      return answer;
+    } catch (error) {
+      outcome = problemOf(error)?.code ?? 'INTERNAL_ERROR';
+      throw error;
+    } finally {
+      this.metrics.commands.inc({ command: input.name, outcome });
+    }
+  }
+}
+
+/** Everything that commands need, on Nest's command bus: for the API and for the worker, which commands like anybody else. */
+@Module({})
+export class CommandsModule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #stop = new AbortController();
+  #following: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly policies: Policies,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  static of(master: MasterKey, policies: Policies): DynamicModule {
+    return {
+      module: CommandsModule,
+      global: true,
+      imports: [CqrsModule],
+      providers: [
+        { provide: Policies, useValue: policies },
+        { provide: KeyVault, useFactory: (log: EventLog) => new KeyVault(log, master), inject: [EVENT_LOG] },
+        {
+          provide: LeadCommands,
+          useFactory: (log: EventLog, clock: Clock, settings: Settings, vault: KeyVault, metrics: Metrics) =>
+            new CountedLeadCommands(
+              {
+                log,
+                clock,
+                vault,
+                claims: new IdentityClaims(log, master),
+                policies: policies.book,
+                testClock: settings.testClock,
+              },
+              metrics,
+            ),
+          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, Metrics],
+        },
+        LeadCommandHandler,
+      ],
+      exports: [CqrsModule, Policies, KeyVault, LeadCommands],
+    };
+  }
+
+  onApplicationBootstrap(): void {
+    this.#following = this.policies.follow(this.#stop.signal).catch((error: unknown) => {
+      this.logger.error({ err: error }, 'the configuration is no longer followed; restart');
+    });
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stop.abort();
+    await this.#following;
+  }
+}

@@ -1,0 +1,183 @@
+import { EventCodec } from '#libs/event-log/src/codec.js';
+import type { EventLog, JsonObject, NewEvent, RecordedEvent } from '#libs/event-log/src/event-log.js';
+import {
+  type CommandRuntime,
+  type EventEnvelope,
+  type FoldedStream,
+  Turns,
+} from '#libs/event-log/src/handle-command.js';
+import { derivedId, eventId } from '#libs/event-log/src/ids.js';
+import { LruMap } from '#libs/event-log/src/lru-map.js';
+import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/metadata.js';
+import type { Actor } from '#libs/lead/src/commands.js';
+import { leadEventSchemas, type LeadEvent, personalFields } from '#libs/lead/src/events.js';
+import { evolve } from '#libs/lead/src/evolve.js';
+import { initialLead, type LeadState } from '#libs/lead/src/state.js';
+import { leadUpcasters } from '#libs/lead/src/upcasters.js';
+import { type Clock, toIso } from '#libs/platform/src/clock.js';
+import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import type { KeyVault } from '#libs/privacy/src/key-vault.js';
+import { PrivacyError } from '#libs/privacy/src/privacy-error.js';
+import { type DataKey, open, seal, SealedFields, withoutSealed } from '#libs/privacy/src/sealed-fields.js';
+
+/** Where a command came from (spec §2.3 `source`). */
+export type CommandSource = EventMetadata['source'];
+
+/** What goes into the metadata of every event of one command. */
+export interface CommandOrigin {
+  readonly commandId: string;
+  readonly commandHash: string;
+  readonly actor: Actor;
+  readonly source: CommandSource;
+  readonly correlationId?: string;
+  /** The command or event that made this command necessary; default: the command itself. */
+  readonly causationId?: string;
+}
+
+export interface LeadStreamsOptions {
+  readonly log: EventLog;
+  readonly vault: KeyVault;
+  readonly policies: PolicyBook;
+  readonly clock: Clock;
+  /** Events say themselves when they were recorded: the store's own time is not the test clock's. */
+  readonly testClock?: boolean;
+  /** Folded leads kept in memory. */
+  readonly cacheSize?: number;
+}
+
+export const leadStream = (leadId: string): string => `lead-${leadId}`;
+
+const codec = new EventCodec({ schemas: leadEventSchemas, upcasters: leadUpcasters });
+const sealedFields = new SealedFields(leadEventSchemas, (schema) => personalFields.has(schema as never));
+
+/** Leads as the log holds them: sealed, with metadata; and back. The only place of the command side that opens seals. */
+export class LeadStreams {
+  readonly runtime: CommandRuntime<LeadState, LeadEvent>;
+
+  constructor(private readonly options: LeadStreamsOptions) {
+    const { clock, log } = options;
+    this.runtime = {
+      log,
+      fold: {
+        initial: (stream) => initialLead(leadIdOf(stream)),
+        evolve: (state, event, envelope) => this.#evolve(state, event, envelope),
+        read: (stream, events) => this.open(leadIdOf(stream), events),
+      },
+      cache: new LruMap<string, FoldedStream<LeadState>>(options.cacheSize ?? 20_000),
+      turns: new Turns(),
+      nowMs: () => clock.nowMs(),
+    };
+  }
+
+  /**
+   * Today's form of a lead's events with their personal fields; without those when the lead's key is gone (erased).
+   * Errors: PrivacyError, EventCodecError, EventLogError.
+   */
+  open(leadId: string, events: readonly RecordedEvent[]): LeadEvent[] | Promise<LeadEvent[]> {
+    if (!events.some(({ data }) => data.sealed !== undefined)) return events.map((event) => decoded(event, null));
+    const key = this.options.vault.cached(leadId);
+    if (key !== undefined) return events.map((event) => decoded(event, key));
+    return this.options.vault.existing(leadId).then((found) => events.map((event) => decoded(event, found)));
+  }
+
+  /** Whether any of these events carries a personal value. */
+  needsKey(events: readonly LeadEvent[]): boolean {
+    return events.some(({ type, data }) => sealedFields.carriesPersonal(type, data));
+  }
+
+  /** Sealed events ready to append; makes the lead's key when the first personal value comes. */
+  write(
+    leadId: string,
+    events: readonly LeadEvent[],
+    origin: CommandOrigin,
+    state: LeadState,
+  ): NewEvent[] | Promise<NewEvent[]> {
+    const parts = events.map(({ type, data }) => sealedFields.split(type, codec.encode(type, data)));
+    const complete = (key: DataKey | null): NewEvent[] => {
+      const metadata = this.metadata(origin, this.#policyRefs(events, state));
+      return events.map((event, ordinal) => {
+        const id = eventIdOf(event, origin.commandId, ordinal);
+        const { personal, plain } = parts[ordinal]!;
+        if (personal === null || key === null) return { id, type: event.type, data: plain, metadata };
+        const data = seal(plain, personal, key, `${leadId}/${id}`);
+        return { id, type: event.type, data, metadata: { ...metadata, piiKeyId: key.keyId } };
+      });
+    };
+    if (!parts.some(({ personal }) => personal !== null)) return complete(null);
+    const key = this.options.vault.cached(leadId);
+    if (key !== undefined) return complete(key);
+    const envelope = { occurredAt: toIso(this.options.clock.nowMs()), metadata: this.metadata(origin, {}) };
+    return this.options.vault.keyFor(leadId, envelope).then(complete);
+  }
+
+  /** Metadata of spec §2.3. */
+  metadata(origin: CommandOrigin, policyRefs: EventMetadata['policyRefs']): JsonObject & EventMetadata {
+    const { actor, causationId, commandHash, commandId, correlationId, source } = origin;
+    return {
+      schemaVersion: 1,
+      commandId,
+      commandHash,
+      $correlationId: correlationId ?? commandId,
+      $causationId: causationId ?? commandId,
+      actor: {
+        type: actor.type,
+        id: actor.id,
+        role: actor.role,
+        ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
+      },
+      source,
+      tenantId: 'ledger',
+      policyRefs,
+      ...(this.options.testClock === true ? { recordedAt: toIso(this.options.clock.nowMs()) } : {}),
+    };
+  }
+
+  #evolve(state: LeadState, event: LeadEvent, envelope: EventEnvelope): LeadState {
+    const recordedAtMs = effectiveRecordedAtMs(envelope);
+    return evolve(state, event, { eventId: envelope.id, revision: envelope.revision, recordedAtMs });
+  }
+
+  /** Versions the events were decided under: their own where they name one, else those in force for the lead. */
+  #policyRefs(events: readonly LeadEvent[], state: LeadState): EventMetadata['policyRefs'] {
+    const { clock, policies } = this.options;
+    let leadType = state.leadType;
+    let agreementVersion: number | undefined;
+    let calendarVersion: number | undefined;
+    for (const { type, data } of events) {
+      if (type === 'LeadCaptured') leadType = data.leadType;
+      if ('agreementVersion' in data) agreementVersion = data.agreementVersion;
+      if ('calendarVersion' in data) calendarVersion = data.calendarVersion;
+    }
+    return {
+      pipelineVersion: policies.pipeline(leadType, clock.nowMs()).version,
+      ...(agreementVersion === undefined ? {} : { agreementVersion }),
+      ...(calendarVersion === undefined ? {} : { calendarVersion }),
+    };
+  }
+}
+
+const leadIdOf = (stream: string): string => stream.slice('lead-'.length);
+
+function decoded(event: RecordedEvent, key: DataKey | null): LeadEvent {
+  let { data } = event;
+  if (data.sealed !== undefined) {
+    if (key === null) data = withoutSealed(data);
+    else if (event.metadata.piiKeyId !== key.keyId)
+      throw new PrivacyError('SEALED_WITH_OTHER_KEY', `${event.stream}/${event.revision} names another key`);
+    else data = open(data, key, `${leadIdOf(event.stream)}/${event.id}`);
+  }
+  return { type: event.type, data: codec.decode(event, data) } as LeadEvent;
+}
+
+/** Spec §6.6.6: whoever notices a breach or a level, and however often, it is the same event. */
+function eventIdOf(event: LeadEvent, commandId: string, ordinal: number): string {
+  switch (event.type) {
+    case 'SlaBreached':
+      return derivedId('breach', event.data.clockId);
+    case 'SlaWarningRaised':
+    case 'SlaEscalated':
+      return derivedId(`level-${event.data.level}`, event.data.clockId);
+    default:
+      return eventId(commandId, ordinal);
+  }
+}

@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type EventLog,
+  EventLogError,
+  type LogFilter,
+  type NewEvent,
+  type Position,
+  type RecordedEvent,
+} from '#libs/event-log/src/event-log.js';
+import { eventId } from '#libs/event-log/src/ids.js';
+import type { EventMetadata } from '#libs/event-log/src/metadata.js';
+import { type Clock, toIso } from '#libs/platform/src/clock.js';
+import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
+import { PolicyBook } from '#libs/policy/src/policy-book.js';
+
+/** The streams that hold configuration (spec §2.2). */
+const CONFIGURATION: LogFilter = { streamPrefixes: ['calendar-', 'agreement-', 'pipeline-', 'team-', 'rep-'] };
+/** Command id of the first configuration: the same in every process, so that two first starts write the same events. */
+const SEED_COMMAND_ID = '5eed0000-1ead-5000-8000-1ed9e7000001';
+const PAGE = 1000;
+const RETRY_MS = 1000;
+
+export interface PoliciesOptions {
+  readonly log: EventLog;
+  readonly clock: Clock;
+  /** Puts the clock's time into the events, where the store's own would be the wrong one. */
+  readonly testClock?: boolean;
+  /** A configuration event that cannot be read; the others stay in force. */
+  onBroken?(event: RecordedEvent, error: unknown): void;
+}
+
+/**
+ * The configuration in force, folded from its streams: `load` once before the first command, `follow` for as long as the
+ * process lives. At the first start ever it writes the default configuration.
+ */
+export class Policies {
+  readonly book = new PolicyBook();
+  readonly #streams = new Set<string>();
+  #position: Position | undefined;
+
+  constructor(private readonly options: PoliciesOptions) {}
+
+  /** Folds what the log has; seeds the defaults where their streams do not exist. Errors: EventLogError. */
+  async load(): Promise<void> {
+    await this.#readOn();
+    if (await this.#seed()) await this.#readOn();
+  }
+
+  /** Folds what came since, for who has just changed the configuration and wants to work under it. */
+  catchUp(): Promise<void> {
+    return this.#readOn();
+  }
+
+  /** Keeps the book up to date until the signal aborts; an unreachable log is tried again. */
+  async follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const after = this.#position === undefined ? {} : { after: this.#position };
+        for await (const batch of this.options.log.subscribe({ ...after, filter: CONFIGURATION, signal })) {
+          for (const event of batch.events) this.#apply(event);
+          this.#moveTo(batch.scannedTo);
+        }
+        // A subscription that ends without an abort has lost the log.
+        if (!signal.aborted) await pause(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof EventLogError)) throw error;
+        await pause(signal);
+      }
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    for (;;) {
+      const after = this.#position === undefined ? {} : { after: this.#position };
+      const page = await this.options.log.readAll({ ...after, filter: CONFIGURATION, limit: PAGE });
+      for (const event of page.events) this.#apply(event);
+      if (page.next === null) return;
+      this.#moveTo(page.next);
+    }
+  }
+
+  /** Events are met twice when `catchUp` and `follow` overlap: each counts once. */
+  #apply(event: RecordedEvent): void {
+    if (this.#position !== undefined && event.position <= this.#position) return;
+    this.#streams.add(event.stream);
+    try {
+      this.book.apply(event);
+    } catch (error) {
+      this.options.onBroken?.(event, error);
+    }
+    this.#position = event.position;
+  }
+
+  #moveTo(position: Position | null): void {
+    if (position !== null && (this.#position === undefined || position > this.#position)) this.#position = position;
+  }
+
+  /** True when anything was appended or somebody else is appending it. */
+  async #seed(): Promise<boolean> {
+    const nowMs = this.options.clock.nowMs();
+    const metadata: EventMetadata = {
+      schemaVersion: 1,
+      commandId: SEED_COMMAND_ID,
+      commandHash: '',
+      $correlationId: SEED_COMMAND_ID,
+      $causationId: SEED_COMMAND_ID,
+      actor: { type: 'system', id: 'system:defaults', role: 'system' },
+      source: { system: 'ledger' },
+      tenantId: 'ledger',
+      policyRefs: {},
+      ...(this.options.testClock === true ? { recordedAt: toIso(nowMs) } : {}),
+    };
+    const streams = new Map<string, NewEvent[]>();
+    for (const [ordinal, { stream, type, data }] of defaultConfigEvents(nowMs).entries()) {
+      if (this.#streams.has(stream)) continue;
+      const event = { id: eventId(SEED_COMMAND_ID, ordinal), type, data: { ...data }, metadata: { ...metadata } };
+      streams.set(stream, [...(streams.get(stream) ?? []), event]);
+    }
+    if (streams.size === 0) return false;
+    const outcomes = await this.options.log.appendMany(
+      Array.from(streams, ([stream, events]) => ({ stream, expectedRevision: 'no_stream' as const, events })),
+    );
+    for (const outcome of outcomes)
+      if (outcome instanceof EventLogError && outcome.code !== 'WRONG_EXPECTED_REVISION') throw outcome;
+    return true;
+  }
+}
+
+async function pause(signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(RETRY_MS, undefined, { signal });
+  } catch {
+    // Aborted: the caller looks.
+  }
+}
