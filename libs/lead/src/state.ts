@@ -1,0 +1,258 @@
+import type { LeadEventData, LeadEventType } from './events.js';
+import type { SlaClock } from './sla-clocks.js';
+import { CYCLE_ENDING, type LeadStateName } from './states.js';
+
+/** The fold of one lead's stream: what guards and clocks need, nothing for reports. Immutable; times are epoch ms. */
+
+/** One stay in one state. The visit number is its place in `visits`, from 1. */
+export interface Visit {
+  readonly state: LeadStateName;
+  readonly cycleNo: number;
+  /** The transition that opened it. */
+  readonly eventId: string;
+  readonly enteredAtMs: number;
+  readonly exitedAtMs: number | null;
+}
+
+export interface Hold {
+  readonly reasonCode: string;
+  readonly sinceMs: number;
+  readonly untilMs: number | null;
+}
+
+export interface Handoff {
+  readonly handoffId: string;
+  readonly teamId: string;
+  readonly ownerId: string | null;
+  readonly atMs: number;
+}
+
+export type Money = LeadEventData<'DealAmountChanged'>['new'];
+
+export interface Deal {
+  readonly dealId: string;
+  /** `requalifying`: returned from OPPORTUNITY to SQL (T13). */
+  readonly status: 'open' | 'requalifying';
+  readonly stage: string;
+  readonly amount: Money | null;
+  readonly verified: boolean;
+  readonly expectedCloseDate: string | null;
+  readonly returnedAtMs: number | null;
+  readonly openObjections: ReadonlySet<string>;
+  readonly proposals: number;
+}
+
+export const QUALIFICATION_QUESTIONS = ['interest', 'need', 'budget', 'authority', 'timing'] as const;
+export type QualificationQuestion = (typeof QUALIFICATION_QUESTIONS)[number];
+export interface QualificationAnswer {
+  readonly value: 'yes' | 'no' | 'unknown';
+  /** Names an event of the lead or says in a note why. */
+  readonly evidenced: boolean;
+  readonly atMs: number;
+}
+
+export interface ContactFact {
+  readonly eventId: string;
+  readonly atMs: number;
+}
+export interface Attempt extends ContactFact {
+  readonly channel: LeadEventData<'ContactAttempted'>['channel'];
+  /** By the contact-attempt definition of the agreement in force then. */
+  readonly qualifies: boolean;
+  readonly connected: boolean;
+}
+export interface Meeting {
+  readonly meetingId: string;
+  readonly kind: NonNullable<LeadEventData<'MeetingHeld'>['kind']>;
+  readonly held: { readonly atMs: number; readonly successful: boolean } | null;
+}
+
+/** What a void gives back (T23). */
+export type BeforeTransition = Pick<
+  LeadState,
+  | 'state'
+  | 'cycleNo'
+  | 'onHold'
+  | 'openHandoff'
+  | 'deal'
+  | 'ownerId'
+  | 'teamId'
+  | 'twoWaySinceMs'
+  | 'contactSinceMs'
+  | 'lastTransitionAtMs'
+>;
+
+/** A transition that still stands, with all before it: the latest can be voided. */
+export interface Transition {
+  readonly eventId: string;
+  readonly type: LeadEventType;
+  readonly toState: LeadStateName;
+  readonly occurredAt: string;
+  readonly before: BeforeTransition;
+  readonly ownerId: string | null;
+  readonly teamId: string | null;
+  /** Every clock started since, by this transition or by what followed in its state. */
+  readonly clocksStarted: readonly string[];
+  /** Clocks that this transition itself stopped or cancelled. */
+  readonly clocksEnded: readonly string[];
+  readonly previous: Transition | null;
+}
+
+/** Every event, latest first; a list that shares its tail, so that a long stream folds in linear time. */
+export interface HistoryEntry {
+  readonly eventId: string;
+  readonly type: string;
+  readonly atMs: number;
+  /** behaviourId or attemptId: the same again is no new fact. */
+  readonly key: string | null;
+  readonly previous: HistoryEntry | null;
+}
+
+export interface LeadState {
+  readonly leadId: string;
+  /** Of the last event folded; -1 before the capture. */
+  readonly revision: number;
+  /** Null before the capture. */
+  readonly state: LeadStateName | null;
+  readonly cycleNo: number;
+  readonly visits: readonly Visit[];
+  readonly latestTransition: Transition | null;
+  /** No later transition may have happened before it (spec §4.4 OUT_OF_ORDER). */
+  readonly lastTransitionAtMs: number;
+  readonly leadType: string;
+  readonly ownerId: string | null;
+  readonly teamId: string | null;
+  /** By field name: personal and company details, for old values and repeat captures. */
+  readonly details: Readonly<Record<string, string | number>>;
+  /** Since when two-way communication exists: "is a prospect" (spec §3.2). */
+  readonly twoWaySinceMs: number | null;
+  readonly onHold: Hold | null;
+  readonly openHandoff: Handoff | null;
+  /** From when on a contact counts for the running first_contact promise: the handoff, or the cycle of a skipped one. */
+  readonly contactSinceMs: number | null;
+  readonly deal: Deal | null;
+  readonly qualification: Readonly<Partial<Record<QualificationQuestion, QualificationAnswer>>>;
+  readonly attempts: readonly Attempt[];
+  /** Replies of the person and meetings held with it. */
+  readonly responses: readonly ContactFact[];
+  readonly handRaises: readonly ContactFact[];
+  readonly meetings: readonly Meeting[];
+  readonly sequenceExhaustedAtMs: number | null;
+  readonly deferredUntilMs: number | null;
+  readonly consents: ReadonlyMap<string, 'granted' | 'withdrawn'>;
+  readonly clocks: ReadonlyMap<string, SlaClock>;
+  readonly history: HistoryEntry | null;
+}
+
+/** What a fold sees of an event beside its data. `recordedAtMs` is the effective one (test clock). */
+export interface LeadEnvelope {
+  readonly eventId: string;
+  readonly revision: number;
+  readonly recordedAtMs: number;
+  readonly commandId?: string;
+  readonly commandHash?: string;
+  readonly actor?: { readonly type: string; readonly id: string; readonly role: string };
+}
+
+export function initialLead(leadId: string): LeadState {
+  return {
+    leadId,
+    revision: -1,
+    state: null,
+    cycleNo: 1,
+    visits: [],
+    latestTransition: null,
+    lastTransitionAtMs: Number.NEGATIVE_INFINITY,
+    leadType: '',
+    ownerId: null,
+    teamId: null,
+    details: {},
+    twoWaySinceMs: null,
+    onHold: null,
+    openHandoff: null,
+    contactSinceMs: null,
+    deal: null,
+    qualification: {},
+    attempts: [],
+    responses: [],
+    handRaises: [],
+    meetings: [],
+    sequenceExhaustedAtMs: null,
+    deferredUntilMs: null,
+    consents: new Map(),
+    clocks: new Map(),
+    history: null,
+  };
+}
+
+/**
+ * From when facts belong to the present cycle: since the lead last left the funnel (RECYCLED, LOST, …), since ever in its
+ * first cycle. A lead that is out of the funnel already gathers facts for its next cycle.
+ */
+export function cycleSinceMs({ visits }: LeadState): number {
+  let sinceMs = Number.NEGATIVE_INFINITY;
+  visits.forEach(({ state, enteredAtMs }, i) => {
+    const before = visits[i - 1]?.state;
+    if (CYCLE_ENDING.has(state) && (before === undefined || !CYCLE_ENDING.has(before))) sinceMs = enteredAtMs;
+  });
+  return sinceMs;
+}
+
+export const since = <F extends { readonly atMs: number }>(facts: readonly F[], sinceMs: number): F[] =>
+  facts.filter(({ atMs }) => atMs >= sinceMs);
+
+export function findEvent(state: LeadState, eventId: string): HistoryEntry | null {
+  for (let entry = state.history; entry !== null; entry = entry.previous) if (entry.eventId === eventId) return entry;
+  return null;
+}
+
+/** Whether a behaviour or attempt of this id is recorded already. */
+export function hasFact(state: LeadState, type: LeadEventType, key: string): boolean {
+  for (let entry = state.history; entry !== null; entry = entry.previous)
+    if (entry.key === key && entry.type === type) return true;
+  return false;
+}
+
+export type LeadStatus =
+  | 'merged'
+  | 'junk'
+  | 'disqualified'
+  | 'lost'
+  | 'customer'
+  | 'recycled_not_ready'
+  | 'returned_rejected'
+  | 'on_hold'
+  | 'new'
+  | 'attempting'
+  | 'connected'
+  | 'open';
+
+/** Working label, derived and never set (spec §3.2). `nurturing` comes with nurture. */
+export function leadStatus(lead: LeadState): LeadStatus | null {
+  switch (lead.state) {
+    case null:
+      return null;
+    case 'MERGED':
+    case 'JUNK':
+    case 'DISQUALIFIED':
+    case 'LOST':
+    case 'CUSTOMER':
+      return lead.state.toLowerCase() as Lowercase<typeof lead.state>;
+    case 'RECYCLED':
+      return lead.latestTransition?.type === 'RejectedBySales' ? 'returned_rejected' : 'recycled_not_ready';
+    case 'SUBSCRIBER':
+    case 'LEAD':
+    case 'PROSPECT':
+    case 'MQL':
+    case 'SAL':
+    case 'SQL':
+    case 'OPPORTUNITY': {
+      if (lead.onHold) return 'on_hold';
+      const sinceMs = cycleSinceMs(lead);
+      const responded = since(lead.responses, sinceMs).length > 0;
+      if (lead.state === 'SAL' && since(lead.attempts, sinceMs).length === 0) return 'new';
+      if (lead.state === 'SAL' && !responded) return 'attempting';
+      return responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= sinceMs) ? 'connected' : 'open';
+    }
+  }
+}
