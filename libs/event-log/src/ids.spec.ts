@@ -1,3 +1,4 @@
+import { describe, expect, it } from '@jest/globals';
 import { derivedId, eventId } from './ids.js';
 import { effectiveRecordedAtMs } from './metadata.js';
 

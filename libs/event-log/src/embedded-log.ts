@@ -1,0 +1,171 @@
+import { EmbeddedStore, unavailable } from './embedded-store.js';
+import {
+  type Append,
+  type AppendResult,
+  EventLogError,
+  type EventLog,
+  type ExpectedRevision,
+  type JsonObject,
+  type LogFilter,
+  type Position,
+  type ReadAllOptions,
+  type ReadAllPage,
+  type ReadStreamOptions,
+  type RecordedEvent,
+  type SubscribeOptions,
+  type SubscriptionBatch,
+} from './event-log.js';
+import { positionOf, positionToNumber } from './position.js';
+import type { NewRecord, RecordView } from './stored-record.js';
+
+const DEFAULT_BATCH = 2000;
+
+/** The log in this process, on LMDB, under one directory that one process may have open. */
+export class EmbeddedLog implements EventLog {
+  /** The bytes underneath, for the wire endpoint. */
+  readonly store: EmbeddedStore;
+
+  private constructor(store: EmbeddedStore) {
+    this.store = store;
+  }
+
+  /** `clock` gives the events' recorded time. Throws STORE_UNAVAILABLE when `dir` is in use or cannot be written. */
+  static async open(options: { dir: string; clock: { nowMs(): number } }): Promise<EmbeddedLog> {
+    return new EmbeddedLog(await EmbeddedStore.open(options));
+  }
+
+  async append({ stream, expectedRevision, events }: Append): Promise<AppendResult> {
+    const written = await this.store.append(stream, expectedRevision, events.map(toRecord));
+    return { revision: written.revision, position: positionOf(written.position) };
+  }
+
+  appendMany(appends: readonly Append[]): Promise<readonly (AppendResult | EventLogError)[]> {
+    return Promise.all(
+      appends.map((append) =>
+        this.append(append).catch((error: unknown) => {
+          if (error instanceof EventLogError) return error;
+          throw error;
+        }),
+      ),
+    );
+  }
+
+  async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
+    const { fromRevision, direction, limit } = options;
+    return reading(
+      () =>
+        this.store.readStream(
+          stream,
+          {
+            ...(fromRevision === undefined ? {} : { from: fromRevision }),
+            ...(direction ? { direction } : {}),
+            limit: limit ?? Infinity,
+          },
+          toEvent,
+        ).items,
+    );
+  }
+
+  async readAll({ after, direction, limit, filter }: ReadAllOptions): Promise<ReadAllPage> {
+    const decode = decodeWith(filter);
+    const events: RecordedEvent[] = [];
+    const backwards = direction === 'backwards';
+    let from = after === undefined ? (backwards ? Infinity : 1) : positionToNumber(after) + (backwards ? -1 : 1);
+    for (;;) {
+      const slice = reading(() =>
+        this.store.readAll({ from, direction: direction ?? 'forwards', limit: limit - events.length }, decode),
+      );
+      events.push(...slice.items);
+      if (slice.atEnd) return { events, next: null };
+      if (events.length >= limit) return { events, next: positionOf(slice.scannedTo) };
+      from = slice.scannedTo + (backwards ? -1 : 1);
+      await nextTurn();
+    }
+  }
+
+  async *subscribe(options: SubscribeOptions = {}): AsyncGenerator<SubscriptionBatch, void, undefined> {
+    const { signal, filter, batchSize = DEFAULT_BATCH } = options;
+    const decode = decodeWith(filter);
+    let scannedTo = options.after === undefined ? 0 : positionToNumber(options.after);
+    let reported = -1;
+    while (!signal?.aborted) {
+      if (this.store.closed) throw unavailable('the log is closed');
+      const from = scannedTo + 1;
+      const slice = reading(() => this.store.readAll({ from, limit: batchSize }, decode));
+      scannedTo = Math.max(scannedTo, slice.scannedTo);
+      if (slice.items.length > 0 || scannedTo > reported) {
+        reported = scannedTo;
+        yield {
+          events: slice.items,
+          caughtUp: slice.atEnd,
+          scannedTo: scannedTo === 0 ? null : positionOf(scannedTo),
+        };
+        // others get their turn however fast the consumer is
+        await nextTurn();
+      }
+      if (slice.atEnd) await this.store.waitBeyond(scannedTo, signal);
+    }
+  }
+
+  async head(): Promise<Position | null> {
+    if (this.store.closed) throw unavailable('the log is closed');
+    return this.store.head === 0 ? null : positionOf(this.store.head);
+  }
+
+  async deleteStream(stream: string, expectedRevision: ExpectedRevision): Promise<void> {
+    await this.store.delete(stream, expectedRevision, 'soft');
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+}
+
+function toRecord({ id, type, data, metadata }: Append['events'][number]): NewRecord {
+  return { id, type, isJson: true, data: JSON.stringify(data), metadata: JSON.stringify(metadata) };
+}
+
+function toEvent(record: RecordView): RecordedEvent | undefined {
+  return record.isJson ? eventOf(record, record.stream, record.type) : undefined;
+}
+
+/** System events (EventStoreDB's `$` names) and what is not JSON are not ours: the same as the other implementation. */
+function decodeWith(filter: LogFilter | undefined): (record: RecordView) => RecordedEvent | undefined {
+  const types = filter?.eventTypes ? new Set(filter.eventTypes) : null;
+  const prefixes = filter?.streamPrefixes;
+  return (record) => {
+    const type = record.type;
+    if (!record.isJson || type.startsWith('$') || (types && !types.has(type))) return undefined;
+    const stream = record.stream;
+    if (stream.startsWith('$') || (prefixes && !prefixes.some((prefix) => stream.startsWith(prefix)))) return undefined;
+    return eventOf(record, stream, type);
+  };
+}
+
+function eventOf(record: RecordView, stream: string, type: string): RecordedEvent {
+  const metadata = record.metadataText;
+  return {
+    id: record.id,
+    type,
+    data: JSON.parse(record.dataText) as JsonObject,
+    metadata: metadata === '' ? {} : (JSON.parse(metadata) as JsonObject),
+    stream,
+    revision: record.revision,
+    position: positionOf(record.position),
+    recordedAtMs: record.createdMs,
+  };
+}
+
+/** A reader whose files are just being opened again sees the same error as any other. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EventLogError) throw error;
+    throw unavailable(`the log could not be read: ${(error as Error).message}`, error);
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
