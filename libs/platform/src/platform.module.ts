@@ -1,5 +1,4 @@
-import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { Global, Module, type DynamicModule } from '@nestjs/common';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
 import { ApiKeys } from './api-keys.js';
 import { Authentication } from './authentication.js';
@@ -19,18 +18,15 @@ export interface PlatformResources {
   readonly log: EventLog;
   /** A `ReadStore` of libs/read-models; this library does not look at it. */
   readonly store: unknown;
-  /** null in roles without HTTP commands. */
-  readonly keys: ApiKeys | null;
-  readonly authentication: Authentication | null;
-  readonly signInLink: SignInLink | null;
+  readonly keys: ApiKeys;
+  readonly authentication: Authentication;
+  readonly signInLink: SignInLink;
 }
 
 /** Makes the process's resources injectable everywhere. */
 @Global()
 @Module({})
-export class PlatformModule implements OnApplicationShutdown {
-  constructor(private readonly moduleRef: ModuleRef) {}
-
+export class PlatformModule {
   static of(resources: PlatformResources): DynamicModule {
     const providers = [
       { provide: SETTINGS, useValue: resources.settings },
@@ -44,9 +40,5 @@ export class PlatformModule implements OnApplicationShutdown {
       { provide: SignInLink, useValue: resources.signInLink },
     ];
     return { module: PlatformModule, providers, exports: providers };
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await this.moduleRef.get<ApiKeys | null>(ApiKeys)?.close();
   }
 }

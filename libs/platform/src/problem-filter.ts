@@ -1,4 +1,4 @@
-import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Catch, HttpException, NotFoundException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CommandError } from '#libs/event-log/src/handle-command.js';
 import { LeadError } from '#libs/lead/src/errors.js';
@@ -62,7 +62,11 @@ function ofHttpException(error: HttpException): ProblemBody | null {
 /** Every error leaves as `application/problem+json` (spec §4.5); what nobody foresaw is logged with its stack. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    private readonly logger: Logger,
+    /** Methods under which a path is known: for 405 instead of 404. */
+    private readonly methodsOf: (path: string) => readonly string[] = () => [],
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -71,6 +75,11 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     let body = problemOf(error);
+    if (error instanceof NotFoundException) {
+      const allow = this.methodsOf(request.url.split('?', 1)[0] as string);
+      if (allow.length > 0)
+        body = new Problem('METHOD_NOT_ALLOWED', `this path answers ${allow.join(', ')}`, { allow }).body();
+    }
     if (body === null) {
       this.logger.error({ err: error, method: request.method, route: request.routeOptions?.url }, 'unforeseen error');
       body = new Problem('INTERNAL_ERROR', 'the request failed; the log of the server says why').body();

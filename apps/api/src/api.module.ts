@@ -1,0 +1,31 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { CqrsModule } from '@nestjs/cqrs';
+import { RoleGuard } from './caller.js';
+import { ConfigController } from './config/config.controller.js';
+import { ConfigHistory } from './config/config-history.js';
+import { DocsController } from './docs/docs.controller.js';
+import { EventFeed } from './events/event-feed.js';
+import { EventsController } from './events/events.controller.js';
+import { HealthController } from './health/health.controller.js';
+import { KeysController } from './keys/keys.controller.js';
+import { BatchController } from './leads/batch.controller.js';
+import { LeadCommandsController } from './leads/lead-commands.controller.js';
+import { Shutdown } from './shutdown.js';
+import { Views } from './views.js';
+
+/** HTTP: commands in, answers out. Needs the platform's and the commands' module beside it. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [
+    LeadCommandsController,
+    BatchController,
+    EventsController,
+    KeysController,
+    ConfigController,
+    HealthController,
+    DocsController,
+  ],
+  providers: [{ provide: APP_GUARD, useClass: RoleGuard }, Shutdown, Views, EventFeed, ConfigHistory],
+})
+export class ApiModule {}
