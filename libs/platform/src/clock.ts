@@ -13,9 +13,15 @@ export class SystemClock implements Clock {
 /** Stands still until it is set (contract: `LEDGER_TEST_CLOCK=1`). Begins at the machine's time unless told otherwise. */
 export class TestClock implements Clock {
   #nowMs: number;
+  #wasSet = false;
 
   constructor(nowMs: number = Date.now()) {
     this.#nowMs = nowMs;
+  }
+
+  /** False while it still stands where it began: the first setting may go to any time. */
+  get wasSet(): boolean {
+    return this.#wasSet;
   }
 
   nowMs(): number {
@@ -24,6 +30,7 @@ export class TestClock implements Clock {
 
   set(nowMs: number): void {
     this.#nowMs = nowMs;
+    this.#wasSet = true;
   }
 }
 
