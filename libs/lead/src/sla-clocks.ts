@@ -1,5 +1,5 @@
 import type { BusinessCalendar } from '#libs/policy/src/business-calendar.js';
-import type { Agreement, ClockEscalation, ClockRule } from '#libs/policy/src/documents.js';
+import type { Agreement, ClockRule } from '#libs/policy/src/documents.js';
 import { PolicyError } from '#libs/policy/src/errors.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import type { ClockType, LeadEvent, LeadEventData } from './events.js';
@@ -446,10 +446,10 @@ function nextLevel(clock: SlaClock, policies: PolicyBook, raised: number): { nex
 }
 
 /** The clock's escalations by level, each with its instant (spec §6.5). */
-function escalationsOf(clock: SlaClock, policies: PolicyBook): (ClockEscalation & { readonly atMs: number })[] {
+function escalationsOf(clock: SlaClock, policies: PolicyBook): { level: number; toRole: string; atMs: number }[] {
   const { calendar, rule } = policyOf(clock, policies);
   return rule.escalations
-    .map((escalation) => ({ ...escalation, atMs: calendar.dueAt(clock.dueAtMs, escalation.afterDueOpenS) }))
+    .map(({ afterDueOpenS, level, toRole }) => ({ level, toRole, atMs: calendar.dueAt(clock.dueAtMs, afterDueOpenS) }))
     .sort((a, b) => a.level - b.level);
 }
 
