@@ -131,6 +131,9 @@ export class CaptureProcess {
     origin: CommandOrigin,
   ): Promise<Claim | null> {
     const { claims, vault } = this.options;
+    const known = await claims.holder(key);
+    // Looked at first: a capture of a known person, attached or refused, leaves no key behind.
+    if (known !== null) return claims.claimAfter(known, key, leadId, this.#envelope(origin));
     const envelope = this.#envelope(origin);
     const claim = claims.firstClaim(key, leadId, envelope);
     const made = this.commands.streams.needsKey(events) ? vault.make(leadId, envelope) : null;
@@ -168,11 +171,7 @@ export class CaptureProcess {
 
   async #attach(command: Capture, origin: CommandOrigin, holderId: string): Promise<LeadCommandAnswer> {
     const repeated: Capture = { ...command, leadId: holderId };
-    const outcome = await this.commands.handle(repeated, origin, undefined, (state, revision) => {
-      if (command.body.onDuplicate === 'reject') throw duplicate(holderId);
-      return this.commands.decideOn(state, revision, repeated, origin);
-    });
-    return answerOf(holderId, outcome);
+    return answerOf(holderId, await this.commands.handle(repeated, origin));
   }
 
   /** A key that another lead holds makes the two suspects, for a person to judge; it refuses nothing. */

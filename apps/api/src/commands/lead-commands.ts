@@ -17,8 +17,10 @@ import {
 import { decide, type DecideContext } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
+import { settleClocks } from '#libs/lead/src/sla-clocks.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
+import { PolicyError } from '#libs/policy/src/errors.js';
 import type { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { hashOfCommand } from './canonical-json.js';
 import { CaptureProcess } from './capture-process.js';
@@ -125,7 +127,7 @@ export class LeadCommands {
       decide: decided ?? ((state, revision) => this.decideOn(state, revision, command, origin)),
       write: (events, state) => this.streams.write(leadId, events, origin, state),
       onRefusal: {
-        decide: (state) => this.#due(state, leadId, origin),
+        decide: (state) => this.#due(state),
         write: (events, state) => this.streams.write(leadId, events, settlingFor(origin), state),
       },
     };
@@ -149,13 +151,10 @@ export class LeadCommands {
   }
 
   /** A refused command still settles what was due (spec §4.5, §6.6). */
-  #due(state: LeadState, leadId: string, origin: CommandOrigin): readonly LeadEvent[] {
-    try {
-      return decide(state, { name: 'SettleClocks', leadId, body: {} }, this.context(settlingFor(origin)));
-    } catch (error) {
-      if (error instanceof LeadError) return [];
-      throw error;
-    }
+  #due({ clocks, revision }: LeadState): readonly LeadEvent[] {
+    const { clock, policies } = this.options;
+    if (revision < 0) return [];
+    return settleClocks({ clocks, policies, nowMs: clock.nowMs(), recordedBy: 'settle_on_write' });
   }
 }
 
@@ -176,6 +175,7 @@ export function answerOf(leadId: string, outcome: CommandOutcome<LeadState>): Le
 }
 
 function coded(error: unknown, leadId: string): unknown {
+  if (error instanceof PolicyError) return new LeadError('NOT_READY', error.detail, { leadId });
   if (!(error instanceof CommandError)) return error;
   return new LeadError(error.code, error.message, { leadId, currentRevision: error.currentRevision });
 }

@@ -12,6 +12,7 @@ import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/m
 import type { Actor } from '#libs/lead/src/commands.js';
 import { leadEventSchemas, type LeadEvent, personalFields } from '#libs/lead/src/events.js';
 import { evolve } from '#libs/lead/src/evolve.js';
+import { clockEventIdName } from '#libs/lead/src/sla-clocks.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
 import { leadUpcasters } from '#libs/lead/src/upcasters.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
@@ -78,6 +79,11 @@ export class LeadStreams {
     const key = this.options.vault.cached(leadId);
     if (key !== undefined) return events.map((event) => decoded(event, key));
     return this.options.vault.existing(leadId).then((found) => events.map((event) => decoded(event, found)));
+  }
+
+  /** False once the key is destroyed, and while nothing personal was ever written. */
+  async hasKey(leadId: string): Promise<boolean> {
+    return (await this.options.vault.existing(leadId)) !== null;
   }
 
   /** Whether any of these events carries a personal value. */
@@ -169,15 +175,8 @@ function decoded(event: RecordedEvent, key: DataKey | null): LeadEvent {
   return { type: event.type, data: codec.decode(event, data) } as LeadEvent;
 }
 
-/** Spec §6.6.6: whoever notices a breach or a level, and however often, it is the same event. */
+/** Breaches and levels have an id of their own: whoever notices one, and however often, it is the same event. */
 function eventIdOf(event: LeadEvent, commandId: string, ordinal: number): string {
-  switch (event.type) {
-    case 'SlaBreached':
-      return derivedId('breach', event.data.clockId);
-    case 'SlaWarningRaised':
-    case 'SlaEscalated':
-      return derivedId(`level-${event.data.level}`, event.data.clockId);
-    default:
-      return eventId(commandId, ordinal);
-  }
+  const once = clockEventIdName(event);
+  return once === null ? eventId(commandId, ordinal) : derivedId(once.name, once.namespace);
 }

@@ -1,0 +1,64 @@
+import { Turns } from '#libs/event-log/src/handle-command.js';
+import type { TestClock } from '#libs/platform/src/clock.js';
+import { invalid } from '#libs/platform/src/problem.js';
+import type { DueClocks } from './due-clocks.js';
+import { Sweeper } from './sweeper.js';
+
+export type SweepMode = 'continuous' | 'none';
+
+export interface TestClockOptions {
+  readonly clock: TestClock;
+  readonly due: DueClocks;
+  /** Settles a lead as a worker of its own would; called once for every sweeper. */
+  newSettler(): (leadId: string) => Promise<unknown>;
+  /** Resolves when all views reflect everything that is in the log. */
+  viewsCaughtUp(): Promise<void>;
+  onError?(leadId: string, error: unknown): void;
+}
+
+/** Drives a ledger under LEDGER_TEST_CLOCK=1 (contract "Settings"): no time passes and nothing is swept but through here. */
+export class TestClockDriver {
+  readonly #turns = new Turns();
+
+  constructor(private readonly options: TestClockOptions) {}
+
+  /**
+   * Moves the clock to `nowMs`. `continuous`: time passes through every due instant on the way and what is due then is
+   * settled then, as a running worker would; `none`: it jumps. Answers when the views have caught up.
+   * VALIDATION_FAILED when `nowMs` lies before the present: time does not run backwards.
+   */
+  set(nowMs: number, mode: SweepMode): Promise<void> {
+    return this.#turns.take('clock', async () => {
+      const { clock, due, viewsCaughtUp } = this.options;
+      if (nowMs < clock.nowMs())
+        throw invalid('now', `lies before the present ${new Date(clock.nowMs()).toISOString()}`);
+      if (mode === 'continuous') {
+        await viewsCaughtUp();
+        await this.#sweepOnce();
+        for (;;) {
+          await viewsCaughtUp();
+          const next = await due.nextDueAfter(clock.nowMs());
+          if (next === null || next > nowMs) break;
+          clock.set(next);
+          await this.#sweepOnce();
+        }
+      }
+      clock.set(nowMs);
+      await viewsCaughtUp();
+    });
+  }
+
+  /** So many sweepers at once over what is due now; answers when the views have caught up. */
+  sweep(instances: number): Promise<void> {
+    return this.#turns.take('clock', async () => {
+      await this.options.viewsCaughtUp();
+      await Promise.all(Array.from({ length: instances }, () => this.#sweepOnce()));
+      await this.options.viewsCaughtUp();
+    });
+  }
+
+  #sweepOnce(): Promise<number> {
+    const { clock, due, newSettler, onError } = this.options;
+    return new Sweeper({ due, clock, settle: newSettler(), ...(onError === undefined ? {} : { onError }) }).sweep();
+  }
+}
