@@ -1,0 +1,51 @@
+import { basisOf, type LeadRow } from './lead-row.js';
+
+/**
+ * What every report can be split and filtered by (spec §7.0). Each fact begins with these nine values in this order.
+ * Team and owner are those of the fact (the handoff, the clock, the closing); where a figure is about the lead's path,
+ * they are the lead's present ones. `source` is the organisation's own code, else the channel.
+ */
+export const DIMENSIONS = [
+  'source',
+  'channel',
+  'campaign',
+  'leadType',
+  'country',
+  'captureMethod',
+  'basis',
+  'team',
+  'owner',
+] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+export const isDimension = (name: string): name is Dimension => (DIMENSIONS as readonly string[]).includes(name);
+
+/** A decoded fact: the nine dimension values, then its own. */
+export type FactValues = readonly unknown[];
+
+const text = (value: string | null): string => (value === null ? 'null' : JSON.stringify(value));
+
+/** The first nine values of a fact's JSON array, without brackets. */
+export function dimensionText(row: LeadRow, team: string | null, owner: string | null): string {
+  row.memo.dims ??= [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, basisOf(row)]
+    .map(text)
+    .join(',');
+  return `${row.memo.dims},${text(team)},${text(owner)}`;
+}
+
+const days = new Map<number, string>();
+const DAY_MS = 86_400_000;
+
+/** UTC day of an instant, `2018-02-26`: the name of the partition a fact lies in. */
+export function utcDay(ms: number): string {
+  const number = Math.floor(ms / DAY_MS);
+  let day = days.get(number);
+  if (day === undefined) {
+    if (days.size > 50_000) days.clear();
+    day = new Date(number * DAY_MS).toISOString().slice(0, 10);
+    days.set(number, day);
+  }
+  return day;
+}
+
+/** Sorts after every partition name. */
+export const LAST_PART = '\u{10ffff}';

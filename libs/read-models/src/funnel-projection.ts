@@ -1,0 +1,24 @@
+import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
+import type { Fact, Projection } from '#libs/projections/src/projection.js';
+import { handoffFacts } from './acceptance.js';
+import { closingFacts } from './closings.js';
+import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
+import { pathFacts } from './path.js';
+import { clockFacts } from './sla.js';
+
+const PREFIX = 'lead-';
+
+/** All reports of the funnel from one fold per lead: one checkpoint, so that no two figures disagree about what is in. */
+export const funnelProjection: Projection<LeadRow> = {
+  name: 'funnel',
+  version: 1,
+  filter: { streamPrefixes: [PREFIX] },
+  entityOf: (event: RecordedEvent) => (event.stream.startsWith(PREFIX) ? event.stream.slice(PREFIX.length) : null),
+  load: loadRow,
+  pack: packRow,
+  evolve: evolveRow,
+  facts(row: LeadRow): readonly Fact[] {
+    row.memo.facts ??= [...pathFacts(row), ...handoffFacts(row), ...clockFacts(row), ...closingFacts(row)];
+    return row.memo.facts as readonly Fact[];
+  },
+};

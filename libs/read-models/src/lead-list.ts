@@ -1,0 +1,124 @@
+import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import { LAST_PART } from './dimensions.js';
+import { dimensionFilter } from './grouping.js';
+import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
+import { cursorOf, pageOf } from './paging.js';
+import { lastChangeOf, PATH_STATE, PATH_TABLE } from './path.js';
+import type { ParamSpec, ReportParams } from './report-params.js';
+import { readRows, scanFacts } from './scan.js';
+import type { ReadView } from './store/read-store.js';
+
+/** `/v1/leads`: leads by state and dimensions, the last changed first. No personal data: that is in the lead's own card. */
+export const leadListParams: ParamSpec = {
+  report: 'leads',
+  paged: true,
+  liveOnly: true,
+  filters: { state: LEAD_STATES },
+};
+
+export interface LeadListItem {
+  readonly leadId: string;
+  readonly revision: number;
+  readonly state: LeadStateName;
+  readonly stateSince: string;
+  readonly cycleNo: number;
+  readonly onHold: boolean;
+  readonly capturedAt: string;
+  /** Last transition, void or correction: the list is ordered by it. */
+  readonly changedAt: string;
+  readonly lastActivityAt: string;
+  readonly twoWaySince: string | null;
+  readonly source: string | null;
+  readonly channel: string | null;
+  readonly campaign: string | null;
+  readonly leadType: string | null;
+  readonly country: string | null;
+  readonly captureMethod: string | null;
+  readonly basis: string | null;
+  readonly teamId: string | null;
+  readonly ownerId: string | null;
+  readonly attempts: number;
+  readonly responses: number;
+  readonly openHandoff: boolean;
+  /** Earliest instant at which one of its clocks raises something. */
+  readonly nextDueAt: string | null;
+  readonly deal: {
+    readonly dealId: string;
+    readonly stage: string | null;
+    readonly amountMinor: number | null;
+    readonly currency: string | null;
+    readonly expectedCloseDate: string | null;
+    readonly closed: string | null;
+  } | null;
+}
+
+export async function leadList(view: ReadView, params: ReportParams) {
+  const passes = dimensionFilter(params);
+  const states = params.filter.state?.map((state) => LEAD_STATES.indexOf(state as LeadStateName));
+  const found: { leadId: string; changedMs: number }[] = [];
+  await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact, leadId) => {
+    if (states !== undefined && !states.includes(fact[PATH_STATE] as number)) return;
+    if (passes(fact)) found.push({ leadId, changedMs: lastChangeOf(fact) });
+  });
+  const placeOf = ({ changedMs, leadId }: { changedMs: number; leadId: string }) => cursorOf(changedMs, leadId);
+  const { page, nextCursor } = pageOf(found, params, placeOf, 'descending');
+  const rows = await readRows(
+    view,
+    page.map(({ leadId }) => leadId),
+  );
+  return { items: rows.map(leadListItem), nextCursor };
+}
+
+/** The leads behind a figure, by id. */
+export async function leadsById(view: ReadView, leadIds: readonly string[], params: ReportParams) {
+  const { page, nextCursor } = pageOf(leadIds, params, (leadId) => cursorOf(0, leadId), 'ascending');
+  return { count: leadIds.length, items: (await readRows(view, page)).map(leadListItem), nextCursor };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+export function leadListItem(row: LeadRow): LeadListItem {
+  const visit = row.visits[row.visits.length - 1] as Visit;
+  const deal = row.deals[row.deals.length - 1];
+  let next: number | null = null;
+  for (const clock of row.clocks) {
+    const due = nextDueMs(clock);
+    if (due !== null && (next === null || due < next)) next = due;
+  }
+  return {
+    leadId: row.leadId,
+    revision: row.revision,
+    state: visit.state,
+    stateSince: iso(visit.enteredMs),
+    cycleNo: visit.cycle,
+    onHold: isOnHold(row),
+    capturedAt: iso((row.visits[0] as Visit).enteredMs),
+    changedAt: iso(row.lastChangeMs),
+    lastActivityAt: iso(row.lastActivityMs),
+    twoWaySince: row.twoWaySinceMs === null ? null : iso(row.twoWaySinceMs),
+    source: row.source,
+    channel: row.channel,
+    campaign: row.campaign,
+    leadType: row.leadType,
+    country: row.country,
+    captureMethod: row.captureMethod,
+    basis: basisOf(row),
+    teamId: row.team,
+    ownerId: row.owner,
+    attempts: row.attempts,
+    responses: row.responses,
+    openHandoff: row.handoffs.some(({ outcome }) => outcome === 'open'),
+    nextDueAt: next === null ? null : iso(next),
+    deal:
+      deal === undefined
+        ? null
+        : {
+            dealId: deal.dealId,
+            stage: deal.stage,
+            amountMinor: (deal.closed?.amount ?? deal.amount)?.amountMinor ?? null,
+            currency: (deal.closed?.amount ?? deal.amount)?.currency ?? null,
+            expectedCloseDate: deal.expectedCloseDate,
+            closed: deal.closed?.kind ?? null,
+          },
+  };
+}

@@ -1,0 +1,154 @@
+import type { Fact } from '#libs/projections/src/projection.js';
+import { LEAD_STATES, RANK, type LeadStateName } from '#libs/lead/src/states.js';
+import { dimensionText, type FactValues, LAST_PART, utcDay } from './dimensions.js';
+import { dimensionFilter } from './grouping.js';
+import { holdMsOf, type LeadRow, stateIndex, type Visit } from './lead-row.js';
+import type { ReportParams } from './report-params.js';
+import { scanFacts } from './scan.js';
+import type { ReadView } from './store/read-store.js';
+
+/**
+ * One fact per lead: its standing visits in order, what stock (7.1), funnel (7.2), flow (7.3), stage durations (7.4) and
+ * the lead list are counted from. It lies in the partition of the lead's last change, so a report over a period reads
+ * the leads that changed since the period began, and no others.
+ */
+export const PATH_TABLE = 'path';
+
+/** Beside the states: RECYCLED by a rejection, told apart as an exit kind. */
+const REJECTED = LEAD_STATES.length;
+
+/** After the dimensions: last change, first entry, [code + 16 · cycle, ms since the entry before]…, [visit, hold ms]…, state. */
+const LAST_CHANGE = 9;
+const BASE = 10;
+const VISITS = 11;
+const HOLDS = 12;
+export const PATH_STATE = 13;
+
+export interface PathVisit {
+  readonly state: LeadStateName;
+  readonly rejected: boolean;
+  readonly cycle: number;
+  readonly enteredMs: number;
+}
+
+export interface Path {
+  readonly leadId: string;
+  readonly fact: FactValues;
+  readonly lastChangeMs: number;
+  /** Those entered by the asked asOf, in order. */
+  readonly visits: readonly PathVisit[];
+  /** By visit index; 0 is left out. */
+  readonly holdMs: ReadonlyMap<number, number>;
+}
+
+const codeOf = (visit: Visit): number =>
+  (visit.type === 'RejectedBySales' ? REJECTED : stateIndex(visit.state)) + 16 * visit.cycle;
+
+export function pathFacts(row: LeadRow): Fact[] {
+  const { visits } = row;
+  const first = visits[0];
+  if (first === undefined) return [];
+  let text = '';
+  let holds = '';
+  let before = first.enteredMs;
+  for (let index = 0; index < visits.length; index += 1) {
+    const visit = visits[index] as Visit;
+    text += `${index === 0 ? '' : ','}${codeOf(visit)},${visit.enteredMs - before}`;
+    before = visit.enteredMs;
+    const holdMs = holdMsOf(row, index);
+    if (holdMs > 0) holds += `${holds === '' ? '' : ','}${index},${holdMs}`;
+  }
+  const state = stateIndex((visits[visits.length - 1] as Visit).state);
+  return [
+    {
+      kind: 'row',
+      table: PATH_TABLE,
+      part: utcDay(row.lastChangeMs),
+      key: row.leadId,
+      value: `[${dimensionText(row, row.team, row.owner)},${row.lastChangeMs},${first.enteredMs},[${text}],[${holds}],${state}]`,
+    },
+  ];
+}
+
+/** What a path fact says without its visits. */
+export const lastChangeOf = (fact: FactValues): number => fact[LAST_CHANGE] as number;
+
+const NO_HOLDS: ReadonlyMap<number, number> = new Map();
+
+function decode(fact: FactValues, leadId: string, asOfMs: number): Path {
+  const flat = fact[VISITS] as readonly number[];
+  const visits: PathVisit[] = [];
+  let enteredMs = fact[BASE] as number;
+  for (let index = 0; index < flat.length; index += 2) {
+    const code = flat[index] as number;
+    enteredMs += flat[index + 1] as number;
+    if (enteredMs > asOfMs) break;
+    const rejected = (code & 15) === REJECTED;
+    visits.push({
+      state: rejected ? 'RECYCLED' : (LEAD_STATES[code & 15] as LeadStateName),
+      rejected,
+      cycle: code >> 4,
+      enteredMs,
+    });
+  }
+  const held = fact[HOLDS] as readonly number[];
+  let holdMs = NO_HOLDS;
+  if (held.length > 0) {
+    const map = new Map<number, number>();
+    for (let index = 0; index < held.length; index += 2) map.set(held[index] as number, held[index + 1] as number);
+    holdMs = map;
+  }
+  return { leadId, fact, lastChangeMs: lastChangeOf(fact), visits, holdMs };
+}
+
+/**
+ * The paths of leads that pass the filters and changed since `sinceMs` (null: ever), cut at the asked asOf; leads not
+ * yet captured by then are left out, merged-away ones too (spec §7.0).
+ */
+export async function scanPaths(
+  view: ReadView,
+  params: ReportParams,
+  sinceMs: number | null,
+  use: (path: Path) => void,
+): Promise<void> {
+  const passes = dimensionFilter(params);
+  const fromPart = sinceMs === null ? '' : utcDay(sinceMs);
+  await scanFacts(view, PATH_TABLE, fromPart, LAST_PART, (fact, leadId) => {
+    if (!passes(fact)) return;
+    const path = decode(fact, leadId, params.asOfMs);
+    const last = path.visits[path.visits.length - 1];
+    if (last !== undefined && last.state !== 'MERGED') use(path);
+  });
+}
+
+/** How a visit ended, in the words of spec §3.3's diagram, with the ways out told apart. */
+export const EXIT_KINDS = [
+  'forward',
+  'back',
+  'rejected',
+  'recycled',
+  'again',
+  'lost',
+  'disqualified',
+  'junk',
+  'merged',
+] as const;
+export type ExitKind = (typeof EXIT_KINDS)[number];
+
+export function exitKind(from: PathVisit, to: PathVisit): ExitKind {
+  switch (to.state) {
+    case 'RECYCLED':
+      return to.rejected ? 'rejected' : 'recycled';
+    case 'LOST':
+      return 'lost';
+    case 'DISQUALIFIED':
+      return 'disqualified';
+    case 'JUNK':
+      return 'junk';
+    case 'MERGED':
+      return 'merged';
+    default:
+      if (to.cycle !== from.cycle) return 'again';
+      return RANK[to.state] > RANK[from.state] ? 'forward' : 'back';
+  }
+}

@@ -1,0 +1,119 @@
+import type { Position } from '#libs/event-log/src/event-log.js';
+import { acceptanceLeads, acceptanceParams, acceptanceReport } from './acceptance.js';
+import { audit, auditParams } from './audit.js';
+import { flowLeads, flowParams, flowReport } from './flow.js';
+import { funnelLeads, funnelParams, funnelReport } from './funnel.js';
+import { leadList, leadListParams, leadsById } from './lead-list.js';
+import { invalidParameter } from './report-error.js';
+import {
+  type ParamSpec,
+  parseReportParams,
+  type Query,
+  type ReportContext,
+  type ReportParams,
+} from './report-params.js';
+import { salesCycleLeads, salesCycleParams, salesCycleReport } from './sales-cycle.js';
+import { breaches, breachesParams, runningClocks, runningClocksParams, slaLeads, slaParams, slaReport } from './sla.js';
+import { stageDurationsLeads, stageDurationsParams, stageDurationsReport } from './stage-durations.js';
+import { stockLeads, stockParams, stockReport } from './stock.js';
+import type { ReadView } from './store/read-store.js';
+import { winRateLeads, winRateParams, winRateReport } from './win-rate.js';
+
+interface Report {
+  readonly params: ParamSpec;
+  /** Figures by row and in total. */
+  run(view: ReadView, params: ReportParams): Promise<{ readonly rows: readonly object[]; readonly total: object }>;
+  /** The leads behind one figure; null when the report has no such figure. */
+  leads(view: ReadView, params: ReportParams, figure: string): Promise<string[] | null>;
+}
+
+const REPORTS = {
+  stock: { params: stockParams, run: stockReport, leads: stockLeads },
+  funnel: { params: funnelParams, run: funnelReport, leads: funnelLeads },
+  flow: { params: flowParams, run: flowReport, leads: flowLeads },
+  'stage-durations': { params: stageDurationsParams, run: stageDurationsReport, leads: stageDurationsLeads },
+  acceptance: { params: acceptanceParams, run: acceptanceReport, leads: acceptanceLeads },
+  sla: { params: slaParams, run: slaReport, leads: slaLeads },
+  'sales-cycle': { params: salesCycleParams, run: salesCycleReport, leads: salesCycleLeads },
+  'win-rate': { params: winRateParams, run: winRateReport, leads: winRateLeads },
+} as const satisfies Record<string, Report>;
+
+export type ReportName = keyof typeof REPORTS;
+export const REPORT_NAMES = Object.keys(REPORTS) as readonly ReportName[];
+
+/** `position`: what the view reflects at least; it stands in the answer. */
+export type QueryContext = ReportContext & { readonly position: Position | null };
+
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+
+/** What every answer says about itself. */
+function heading(params: ReportParams, context: QueryContext) {
+  return { position: context.position, asOf: iso(params.asOfMs), knownAt: iso(params.nowMs) };
+}
+
+/**
+ * `/v1/reports/<name>`: the report's figures by row and in total.
+ * Throws `ReportError` for parameters it does not understand or cannot answer.
+ */
+export async function runReport(view: ReadView, name: ReportName, query: Query, context: QueryContext) {
+  const report: Report = REPORTS[name];
+  const params = parseReportParams(report.params, query, context);
+  const body = await report.run(view, params);
+  return {
+    report: name,
+    ...heading(params, context),
+    tz: params.tz,
+    ...(report.params.period === true ? { period: { from: iso(params.fromMs), to: iso(params.toMs) } } : {}),
+    by: params.by,
+    ...(report.params.groupBy === true ? { groupBy: params.groupBy } : {}),
+    ...params.choices,
+    filter: params.filter,
+    ...body,
+  };
+}
+
+/** `/v1/leads`; with `drill` and `figure` as a figure's link has them: exactly the leads behind that figure, by id. */
+export async function listLeads(view: ReadView, query: Query, context: QueryContext) {
+  if (query.drill !== undefined) {
+    const { leadIds, params } = await drilled(view, query, context);
+    return { ...heading(params, context), ...(await leadsById(view, leadIds, params)) };
+  }
+  const params = parseReportParams(leadListParams, query, context);
+  return { ...heading(params, context), ...(await leadList(view, params)) };
+}
+
+/** The ids behind a drill link, sorted. */
+export async function drillLeads(view: ReadView, query: Query, context: QueryContext): Promise<string[]> {
+  return (await drilled(view, query, context)).leadIds;
+}
+
+async function drilled(view: ReadView, query: Query, context: QueryContext) {
+  const { drill, figure, ...rest } = query;
+  if (typeof drill !== 'string' || !Object.hasOwn(REPORTS, drill)) {
+    throw invalidParameter('drill', `one of ${REPORT_NAMES.join(', ')}`);
+  }
+  if (typeof figure !== 'string') throw invalidParameter('figure', 'the figure a drill link names');
+  const report: Report = REPORTS[drill as ReportName];
+  const params = parseReportParams({ ...report.params, paged: true }, rest, context);
+  const leadIds = await report.leads(view, params, figure);
+  if (leadIds === null) throw invalidParameter('figure', `unknown figure of ${drill}`);
+  return { leadIds: leadIds.sort(), params };
+}
+
+/** `/v1/sla/clocks`. */
+export async function listClocks(view: ReadView, query: Query, context: QueryContext) {
+  const params = parseReportParams(runningClocksParams, query, context);
+  return { ...heading(params, context), ...(await runningClocks(view, params)) };
+}
+
+/** `/v1/sla/breaches`. */
+export async function listBreaches(view: ReadView, query: Query, context: QueryContext) {
+  const params = parseReportParams(breachesParams, query, context);
+  return { ...heading(params, context), ...(await breaches(view, params)) };
+}
+
+/** `/v1/audit`. */
+export async function listAudit(view: ReadView, query: Query, context: QueryContext) {
+  const params = parseReportParams(auditParams, query, context);
+  return { ...heading(params, context), ...(await audit(view, params)) };
+}
