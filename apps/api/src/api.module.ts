@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { RoleGuard } from './caller.js';
+import { AuditController } from './audit/audit.controller.js';
 import { ConfigController } from './config/config.controller.js';
 import { ConfigHistory } from './config/config-history.js';
 import { DocsController } from './docs/docs.controller.js';
@@ -11,6 +12,8 @@ import { HealthController } from './health/health.controller.js';
 import { KeysController } from './keys/keys.controller.js';
 import { BatchController } from './leads/batch.controller.js';
 import { LeadCommandsController } from './leads/lead-commands.controller.js';
+import { Figures } from './reports/figures.js';
+import { ReportsController } from './reports/reports.controller.js';
 import { Shutdown } from './shutdown.js';
 import { Views } from './views.js';
 
@@ -20,12 +23,14 @@ import { Views } from './views.js';
   controllers: [
     LeadCommandsController,
     BatchController,
+    ReportsController,
+    AuditController,
     EventsController,
     KeysController,
     ConfigController,
     HealthController,
     DocsController,
   ],
-  providers: [{ provide: APP_GUARD, useClass: RoleGuard }, Shutdown, Views, EventFeed, ConfigHistory],
+  providers: [{ provide: APP_GUARD, useClass: RoleGuard }, Shutdown, Views, Figures, EventFeed, ConfigHistory],
 })
 export class ApiModule {}

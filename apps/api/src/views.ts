@@ -4,7 +4,7 @@ import type { EventLog, Position } from '#libs/event-log/src/event-log.js';
 import { Problem } from '#libs/platform/src/problem.js';
 import { EVENT_LOG, READ_STORE } from '#libs/platform/src/tokens.js';
 import type { ReadStore, ReadView } from '#libs/read-models/src/store/read-store.js';
-import { leadsProjection } from '#libs/read-models/src/leads-projection.js';
+import { funnelProjection } from '#libs/read-models/src/funnel-projection.js';
 
 /** Spec §8.4: a query waits at most so long for the position it demands. */
 const WAIT_MS = 2000;
@@ -62,7 +62,7 @@ export class Views {
   }
 
   async #active(): Promise<ReadView | null> {
-    const version = await this.store.activeVersion(leadsProjection.name);
-    return version === null ? null : this.store.open(leadsProjection.name, version);
+    const version = await this.store.activeVersion(funnelProjection.name);
+    return version === null ? null : this.store.open(funnelProjection.name, version);
   }
 }

@@ -1,0 +1,40 @@
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Problem } from '#libs/platform/src/problem.js';
+import type { Query as ReportQuery } from '#libs/read-models/src/report-params.js';
+import {
+  listBreaches,
+  listClocks,
+  listLeads,
+  REPORT_NAMES,
+  runReport,
+  type ReportName,
+} from '#libs/read-models/src/reports.js';
+import { Figures } from './figures.js';
+
+/** Reports and lists from the read models; parameters, figures and drill links are theirs (libs/read-models). */
+@Controller('v1')
+export class ReportsController {
+  constructor(private readonly figures: Figures) {}
+
+  @Get('reports/:report')
+  report(@Param('report') name: string, @Query() query: ReportQuery): Promise<object> {
+    if (!(REPORT_NAMES as readonly string[]).includes(name))
+      throw new Problem('NOT_FOUND', `there is no report ${name}; there are ${REPORT_NAMES.join(', ')}`);
+    return this.figures.ask(query, (view, asked, context) => runReport(view, name as ReportName, asked, context));
+  }
+
+  @Get('sla/clocks')
+  clocks(@Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, listClocks);
+  }
+
+  @Get('sla/breaches')
+  breaches(@Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, listBreaches);
+  }
+
+  @Get('leads')
+  leads(@Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, listLeads);
+  }
+}
