@@ -29,11 +29,9 @@ const instant = z.iso
   .pipe(ts);
 const requiredText = text.min(1);
 const amount = z.strictObject({ amountMinor: z.int(), currency: z.string().max(8) });
+const fullAnswer = z.strictObject({ value: yesNoUnknown, evidenceEventId: id.optional(), note: text.optional() });
 const answer = z
-  .union([
-    yesNoUnknown.transform((value) => ({ value })),
-    z.strictObject({ value: yesNoUnknown, evidenceEventId: id.optional(), note: text.optional() }),
-  ])
+  .union([yesNoUnknown.transform((value): z.infer<typeof fullAnswer> => ({ value })), fullAnswer])
   .describe('"yes", "no", "unknown", or {value, evidenceEventId?, note?}');
 const answers = z.strictObject({
   interest: answer.optional(),

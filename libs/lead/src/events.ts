@@ -57,7 +57,7 @@ const transition = {
   teamId: id.optional(),
   skippedStages: z.array(leadStateName).optional(),
   skipRule: code.optional(),
-  /** Imports only: guards of §3.3 that were not asked (spec §9.3). */
+  /** Imports only: guards of §3.3 that the row would not have passed and was not asked for (spec §9.3). */
   guardsWaived: z.array(code).optional(),
   /** Imports with `outOfOrder: "clamp"`: the time the source claimed; `occurredAt` is the adjusted one. */
   claimedOccurredAt: ts.optional(),
@@ -207,7 +207,7 @@ export const leadEventSchemas = {
   }),
   MarkedPQL: z.object({
     ...base, ...transition, basis: z.literal('product'), trialId: id.optional(), keyActions: z.array(code),
-    total: milliPoints.optional(), grade: z.enum(['A', 'B', 'C', 'D', 'U']).optional(),
+    total: milliPoints.optional(), grade: z.enum(['A', 'B', 'C', 'D', 'U']).optional(), reason: text.optional(),
   }),
   MarkedServiceQualified: z.object({
     ...base, ...transition, basis: z.literal('service'), serviceCaseId: id.optional(), offer: z.enum(['upgrade', 'cross_sell']), note,
@@ -242,7 +242,10 @@ export const leadEventSchemas = {
     expectedCloseDate: date, productLine: code.optional(), horizon: z.enum(['short', 'long']),
   }),
   DealStageChanged: z.object({
-    ...base, dealId: id, from: code, to: code, direction: z.enum(['forward', 'backward']), skipped: z.array(code), reason: text.optional(),
+    ...base, dealId: id, from: code, to: code, direction: z.enum(['forward', 'backward']), skipped: z.array(code),
+    /** Entry criteria that were said to be met, by field name. */
+    criteria: z.array(code).optional(),
+    reason: text.optional(),
   }),
   DealAmountChanged: z.object({ ...base, dealId: id, old: money, new: money, reason: text }),
   DealValueVerified: z.object({ ...base, dealId: id, amount: money, verifiedBy: id, evidence: code }),

@@ -240,19 +240,16 @@ export function leadStatus(lead: LeadState): LeadStatus | null {
       return lead.state.toLowerCase() as Lowercase<typeof lead.state>;
     case 'RECYCLED':
       return lead.latestTransition?.type === 'RejectedBySales' ? 'returned_rejected' : 'recycled_not_ready';
-    case 'SUBSCRIBER':
-    case 'LEAD':
-    case 'PROSPECT':
-    case 'MQL':
-    case 'SAL':
-    case 'SQL':
-    case 'OPPORTUNITY': {
-      if (lead.onHold) return 'on_hold';
-      const sinceMs = cycleSinceMs(lead);
-      const responded = since(lead.responses, sinceMs).length > 0;
-      if (lead.state === 'SAL' && since(lead.attempts, sinceMs).length === 0) return 'new';
-      if (lead.state === 'SAL' && !responded) return 'attempting';
-      return responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= sinceMs) ? 'connected' : 'open';
-    }
+    default:
+      return workingStatus(lead);
   }
+}
+
+function workingStatus(lead: LeadState): LeadStatus {
+  if (lead.onHold) return 'on_hold';
+  const sinceMs = cycleSinceMs(lead);
+  const responded = since(lead.responses, sinceMs).length > 0;
+  if (lead.state === 'SAL' && since(lead.attempts, sinceMs).length === 0) return 'new';
+  if (lead.state === 'SAL' && !responded) return 'attempting';
+  return responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= sinceMs) ? 'connected' : 'open';
 }

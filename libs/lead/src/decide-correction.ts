@@ -1,0 +1,107 @@
+import type { Decision } from './decision.js';
+import { LeadError } from './errors.js';
+import type { Rules } from './rule.js';
+import { voidClock } from './sla-clocks.js';
+import { findEvent, type Transition } from './state.js';
+import { RANK } from './states.js';
+
+/** Nothing is edited or deleted: a correction is a fact of its own, with a reason and who approved it (spec §9.5). */
+
+const FUTURE_TOLERANCE_MS = 5 * 60_000;
+const CORRECTION_LIMIT_MS = 90 * 86_400_000;
+
+export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'RetractBreach'> = {
+  /** T23. */
+  VoidTransition: {
+    decide(decision, { eventId, reason, approvedBy }) {
+      const { lead, context } = decision;
+      requireEvent(decision, eventId);
+      const voided = lead.latestTransition;
+      const restored = voided?.before.state ?? null;
+      if (voided === null || voided.eventId !== eventId || restored === null) {
+        throw new LeadError('NOT_LATEST_TRANSITION', 'only the latest transition is voided, and never the capture', {
+          latestTransitionEventId: restored === null ? undefined : voided?.eventId,
+        });
+      }
+      const fourEyes = Math.max(RANK[voided.toState], RANK[restored]) >= RANK.SQL;
+      const second = approvedBy !== undefined && approvedBy !== context.actor.id;
+      decision.guard(!fourEyes || second, 'SECOND_APPROVER_REQUIRED', 'from SQL on a second person approves', {
+        field: 'approvedBy',
+      });
+
+      const voidEventId = decision.nextEventId;
+      const clocks = startedSince(decision, voided).flatMap((clock) =>
+        voidClock({ clock, atMs: decision.atMs, voidEventId, approvedBy }),
+      );
+      const cancelled = clocks.flatMap(({ type, data }) => (type === 'SlaClockCancelled' ? data.clockId : []));
+      const reopened = voided.clocksEnded.filter((clockId) => !voided.clocksStarted.includes(clockId));
+      const sameOwner = lead.ownerId === voided.ownerId && lead.teamId === voided.teamId;
+      decision.record('TransitionVoided', {
+        fromState: voided.toState,
+        toState: restored,
+        cycleNo: voided.before.cycleNo,
+        // Of the visit that goes on.
+        stageVisitNo: lead.visits.length - 1,
+        ownerId: (sameOwner ? voided.before.ownerId : lead.ownerId) ?? undefined,
+        teamId: (sameOwner ? voided.before.teamId : lead.teamId) ?? undefined,
+        clocks: cancelled.length === 0 ? undefined : { cancelled },
+        voidedEventId: eventId,
+        reason,
+        approvedBy,
+        restoredState: restored,
+        voidedOccurredAt: voided.occurredAt,
+        reopenedClockIds: reopened.length === 0 ? undefined : reopened,
+      });
+      decision.recordAll(clocks);
+    },
+  },
+
+  CorrectOccurredAt: {
+    decide(decision, { eventId, new: corrected, reason, approvedBy }) {
+      const { lead, context } = decision;
+      const event = requireEvent(decision, eventId);
+      const atMs = Date.parse(corrected);
+      decision.guard(atMs <= context.nowMs + FUTURE_TOLERANCE_MS, 'OCCURRED_IN_FUTURE', 'it cannot be ahead of now', {
+        field: 'new',
+      });
+      decision.guard(atMs >= context.nowMs - CORRECTION_LIMIT_MS, 'BACKDATE_LIMIT_EXCEEDED', 'too far back', {
+        field: 'new',
+      });
+      const index = lead.visits.findIndex((visit) => visit.eventId === eventId);
+      if (index >= 0) {
+        const earliest = lead.visits[index - 1]?.enteredAtMs ?? Number.NEGATIVE_INFINITY;
+        const latest = lead.visits[index + 1]?.enteredAtMs ?? Number.POSITIVE_INFINITY;
+        decision.guard(atMs >= earliest && atMs <= latest, 'OUT_OF_ORDER', 'transitions keep their order', {
+          field: 'new',
+        });
+      }
+      const old = new Date(event.atMs).toISOString();
+      decision.record('OccurredAtCorrected', { correctedEventId: eventId, old, new: corrected, reason, approvedBy });
+    },
+  },
+
+  RetractBreach: {
+    decide(decision, { clockId, evidenceEventId, reason, approvedBy }) {
+      const clock = decision.lead.clocks.get(clockId);
+      const { breachedAtMs, breachRetracted = true } = clock ?? {};
+      if (breachedAtMs === undefined || breachRetracted) {
+        throw new LeadError('UNKNOWN_CLOCK', 'no clock of this lead with a standing breach', { field: 'clockId' });
+      }
+      const evidence = findEvent(decision.lead, evidenceEventId);
+      decision.guard(evidence !== null, 'UNKNOWN_EVIDENCE', 'no such event in this lead', { field: 'evidenceEventId' });
+      const second = approvedBy !== decision.context.actor.id;
+      decision.guard(second, 'SECOND_APPROVER_REQUIRED', 'a second person approves', { field: 'approvedBy' });
+      // At the breach's own time, as for late evidence: at no moment of business time does it stand.
+      decision.record('SlaBreachRetracted', { clockId, evidenceEventId, reason, approvedBy }, breachedAtMs);
+    },
+  },
+};
+
+function requireEvent(decision: Decision, eventId: string) {
+  const event = findEvent(decision.lead, eventId);
+  if (event !== null && !event.type.startsWith('Sla')) return event;
+  throw new LeadError('UNKNOWN_EVENT', 'no such event in this lead', { field: 'eventId' });
+}
+
+const startedSince = ({ lead }: Decision, { clocksStarted }: Transition) =>
+  clocksStarted.flatMap((clockId) => lead.clocks.get(clockId) ?? []);

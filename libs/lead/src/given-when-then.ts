@@ -1,0 +1,213 @@
+import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
+import { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { parseLeadCommand, type Actor, type CommandName, type Role } from './commands.js';
+import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
+import { LeadError } from './errors.js';
+import { evolve } from './evolve.js';
+import { leadEventSchemas, type LeadEvent, type LeadEventData, type LeadEventType } from './events.js';
+import { clockEventIdName } from './sla-clocks.js';
+import { initialLead, type LeadState } from './state.js';
+
+/** Test helper: one lead as its command handler works it. Every event is checked against its schema as if it were stored. */
+
+export const person = (role: Role, id: string = role, teams: readonly string[] = teamsOf(role)): Actor => ({
+  type: 'user',
+  id,
+  role,
+  teams,
+});
+const teamsOf = (role: Role): string[] => (role === 'marketing' ? ['marketing'] : ['sales']);
+const SYSTEM: Actor = { type: 'system', id: 'system:sweeper', role: 'system', teams: [] };
+const SETTLER: Actor = { ...SYSTEM, id: SETTLE_ON_WRITE };
+
+/** Who usually gives a command. */
+const USUAL: Partial<Record<CommandName, Actor>> = {
+  CaptureLead: person('marketing'),
+  MarkMQL: person('marketing'),
+  MarkPQL: person('marketing'),
+  MarkServiceQualified: person('marketing'),
+  HandOffToSales: person('marketing'),
+  WithdrawQualification: person('marketing'),
+  ReopenLead: person('marketing'),
+  MarkJunk: person('marketing'),
+  VoidTransition: person('ops'),
+  CorrectOccurredAt: person('ops'),
+  RetractBreach: person('ops'),
+  SettleClocks: SYSTEM,
+  SuspectDuplicate: SYSTEM,
+};
+
+const CAPTURE = {
+  person: { email: 'ann@example.com' },
+  source: { channel: 'search' },
+  consents: [{ purpose: 'email_marketing', basis: 'consent' }],
+};
+export const YES = {
+  interest: { value: 'yes', note: 'asked twice' },
+  need: { value: 'yes', note: 'replaces a tool' },
+  budget: { value: 'yes', note: 'approved' },
+  authority: { value: 'yes', note: 'signs herself' },
+  timing: { value: 'yes' },
+};
+export const EUR = (amountMinor: number) => ({ amountMinor, currency: 'EUR' });
+
+export const defaultPolicies = (): PolicyBook => {
+  const book = new PolicyBook();
+  for (const event of defaultConfigEvents(0)) book.apply(event);
+  return book;
+};
+
+interface StoredEvent {
+  readonly event: LeadEvent;
+  readonly eventId: string;
+  readonly recordedAtMs: number;
+}
+
+/** A lead under test. Times are given as `2026-03-02 10:00` (UTC); 2026-03-02 is a Monday. */
+export class Scenario {
+  lead: LeadState = initialLead('lead');
+  readonly stored: StoredEvent[] = [];
+  nowMs = instant('2026-03-02 10:00');
+  /** What the last command appended. */
+  latest: readonly LeadEvent[] = [];
+  #commands = 0;
+
+  constructor(
+    readonly policies: PolicyBook = defaultPolicies(),
+    private readonly importing?: DecideContext['import'],
+  ) {}
+
+  /** The clock, never moved by a command. */
+  at(time: string): this {
+    this.nowMs = instant(time);
+    return this;
+  }
+
+  /** Gives a command and stores what it decides. */
+  do(name: CommandName, body: object = {}, actor: Actor = usual(name)): this {
+    const commandId = `c${++this.#commands}`;
+    const command = parseLeadCommand(name, this.lead.leadId, JSON.parse(JSON.stringify(body)));
+    this.#append(commandId, decide(this.lead, command, this.#context(commandId, actor)));
+    return this;
+  }
+
+  /** Gives a command that is refused; what was due anyway is settled, as the command handler does. */
+  refused(name: CommandName, body: object = {}, actor: Actor = usual(name)): LeadError {
+    const before = this.lead;
+    try {
+      this.do(name, body, actor);
+    } catch (error) {
+      if (!(error instanceof LeadError)) throw error;
+      if (this.lead !== before) throw new Error('a refused command changed the lead');
+      if (before.state !== null) this.do('SettleClocks', {}, SETTLER);
+      return error;
+    }
+    throw new Error(`${name} was not refused: ${this.types().join(', ')}`);
+  }
+
+  sweep(): this {
+    return this.do('SettleClocks');
+  }
+
+  /** Types the last command appended. */
+  types(): LeadEventType[] {
+    return this.latest.map(({ type }) => type);
+  }
+
+  /** The only event of its type that the last command appended. */
+  data<T extends LeadEventType>(type: T): LeadEventData<T> {
+    const found = this.latest.filter((event) => event.type === type);
+    if (found.length !== 1) throw new Error(`${found.length} ${type} among ${this.types().join(', ')}`);
+    return found[0]!.data as LeadEventData<T>;
+  }
+
+  /** All events of a type, ever. */
+  all<T extends LeadEventType>(type: T): LeadEventData<T>[] {
+    return this.stored.flatMap(({ event }) => (event.type === type ? [event.data as LeadEventData<T>] : []));
+  }
+
+  /** Id of the latest event of a type. */
+  idOf(type: LeadEventType): string {
+    const found = this.stored.findLast(({ event }) => event.type === type);
+    if (found === undefined) throw new Error(`no ${type} yet`);
+    return found.eventId;
+  }
+
+  /** The state folded anew from what was stored, JSON round trip included. */
+  refold(): LeadState {
+    return this.stored.reduce(
+      (lead, { event, eventId, recordedAtMs }, revision) =>
+        evolve(lead, JSON.parse(JSON.stringify(event)) as LeadEvent, { eventId, revision, recordedAtMs }),
+      initialLead(this.lead.leadId),
+    );
+  }
+
+  #context(commandId: string, actor: Actor): DecideContext {
+    return {
+      nowMs: this.nowMs,
+      commandId,
+      actor,
+      policies: this.policies,
+      newId: (name) => `${commandId}/${name}`,
+      eventId: (ordinal) => `${commandId}/${ordinal}`,
+      ...(this.importing === undefined ? {} : { import: this.importing }),
+    };
+  }
+
+  #append(commandId: string, events: readonly LeadEvent[]): void {
+    this.latest = events;
+    events.forEach((event, ordinal) => {
+      leadEventSchemas[event.type].parse(event.data);
+      const once = clockEventIdName(event);
+      const eventId = once === null ? `${commandId}/${ordinal}` : `${once.namespace}/${once.name}`;
+      if (this.stored.some((stored) => stored.eventId === eventId)) throw new Error(`event id ${eventId} twice`);
+      this.lead = evolve(this.lead, event, { eventId, revision: this.stored.length, recordedAtMs: this.nowMs });
+      this.stored.push({ event, eventId, recordedAtMs: this.nowMs });
+    });
+  }
+}
+
+const usual = (name: CommandName): Actor => USUAL[name] ?? person('sales', 'sam');
+export const instant = (time: string): number => Date.parse(`${time.replace(' ', 'T')}:00.000Z`);
+export const ts = (time: string): string => new Date(instant(time)).toISOString();
+
+export type Stage = 'SUBSCRIBER' | 'LEAD' | 'PROSPECT' | 'MQL' | 'SAL' | 'SQL' | 'OPPORTUNITY' | 'CUSTOMER' | 'LOST' | 'RECYCLED' | 'DISQUALIFIED' | 'JUNK'; // prettier-ignore
+
+/** A lead brought to a state on Monday 2026-03-02 at 10:00, by the usual way. */
+export function given(stage: Stage, policies: PolicyBook = defaultPolicies()): Scenario {
+  const lead = new Scenario(policies);
+  const captured = () => lead.do('CaptureLead', CAPTURE);
+  const handedOff = () => captured().do('MarkMQL', { reason: 'fits' });
+  const accepted = () => handedOff().do('AcceptLead');
+  const qualified = () =>
+    accepted()
+      .do('LogContactAttempt', { channel: 'phone', outcome: 'connected' })
+      .do('MarkSQL', { qualification: YES });
+  const opened = () => qualified().do('OpenOpportunity', { amount: EUR(100_000), expectedCloseDate: '2026-06-30' });
+  switch (stage) {
+    case 'SUBSCRIBER':
+      return lead.do('CaptureLead', { ...CAPTURE, interest: { kind: 'none' } });
+    case 'LEAD':
+      return captured();
+    case 'PROSPECT':
+      return captured().do('LogResponse', { channel: 'email' });
+    case 'MQL':
+      return handedOff();
+    case 'SAL':
+      return accepted();
+    case 'SQL':
+      return qualified();
+    case 'OPPORTUNITY':
+      return opened();
+    case 'CUSTOMER':
+      return opened().do('WinDeal', { amount: EUR(100_000) });
+    case 'LOST':
+      return opened().do('LoseDeal', { reasonCode: 'price' });
+    case 'RECYCLED':
+      return accepted().do('RecycleLead', { reasonCode: 'timing', nurtureTrackId: 'spring' });
+    case 'DISQUALIFIED':
+      return captured().do('DisqualifyLead', { reasonCode: 'no_need' });
+    case 'JUNK':
+      return captured().do('MarkJunk', { reasonCode: 'spam' });
+  }
+}
