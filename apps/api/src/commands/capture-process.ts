@@ -47,10 +47,11 @@ export class CaptureProcess {
     private readonly options: CaptureOptions,
   ) {}
 
-  async capture(command: Capture, origin: CommandOrigin): Promise<LeadCommandAnswer> {
-    const leadId = (command.body.leadId ?? derivedId('lead', origin.commandId)).toLowerCase();
+  async capture(given: Capture, origin: CommandOrigin): Promise<LeadCommandAnswer> {
+    const leadId = (given.body.leadId ?? derivedId('lead', origin.commandId)).toLowerCase();
+    const command = { ...given, leadId };
     const keys = this.#keysOf(command.body);
-    const act = () => this.#capture({ ...command, leadId }, origin, keys);
+    const act = () => this.#capture(command, origin, keys);
     return keys[0] === undefined ? act() : this.#turns.take(keys[0].keyHash, act);
   }
 
@@ -89,8 +90,11 @@ export class CaptureProcess {
       });
     } catch (error) {
       // Somebody else has just captured another person under the id that this client chose.
-      if (primary !== undefined && error instanceof LeadError && error.code === 'DUPLICATE_LEAD')
-        await this.options.claims.release(primary, leadId, 'capture_refused', envelope);
+      if (primary !== undefined && error instanceof LeadError && error.code === 'DUPLICATE_LEAD') {
+        const holder = await this.options.claims.holder(primary);
+        if (holder?.commandId === origin.commandId)
+          await this.options.claims.release(primary, leadId, 'capture_refused', envelope);
+      }
       throw error;
     }
     return this.#claimOthers(leadId, others, origin, outcome);

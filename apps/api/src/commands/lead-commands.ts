@@ -14,10 +14,9 @@ import {
   parseLeadCommand,
   requireRole,
 } from '#libs/lead/src/commands.js';
-import { decide, type DecideContext } from '#libs/lead/src/decide.js';
+import { decide, type DecideContext, SETTLE_ON_WRITE } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
-import { settleClocks } from '#libs/lead/src/sla-clocks.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import { PolicyError } from '#libs/policy/src/errors.js';
@@ -68,7 +67,7 @@ export interface LeadCommandsOptions extends LeadStreamsOptions {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The ledger itself acts: what was due is written down whoever noticed it. */
-const SETTLER: Actor = { type: 'system', id: 'system:settle-on-write', role: 'system', teams: [] };
+const SETTLER: Actor = { type: 'system', id: SETTLE_ON_WRITE, role: 'system', teams: [] };
 
 /**
  * Every command of a lead, from whichever side it comes (HTTP, batch, sweeper), in the order of checks of spec §4.4:
@@ -127,7 +126,7 @@ export class LeadCommands {
       decide: decided ?? ((state, revision) => this.decideOn(state, revision, command, origin)),
       write: (events, state) => this.streams.write(leadId, events, origin, state),
       onRefusal: {
-        decide: (state) => this.#due(state),
+        decide: (state) => this.#due(state, origin),
         write: (events, state) => this.streams.write(leadId, events, settlingFor(origin), state),
       },
     };
@@ -151,10 +150,14 @@ export class LeadCommands {
   }
 
   /** A refused command still settles what was due (spec §4.5, §6.6). */
-  #due({ clocks, revision }: LeadState): readonly LeadEvent[] {
-    const { clock, policies } = this.options;
-    if (revision < 0) return [];
-    return settleClocks({ clocks, policies, nowMs: clock.nowMs(), recordedBy: 'settle_on_write' });
+  #due(state: LeadState, origin: CommandOrigin): readonly LeadEvent[] {
+    try {
+      const { leadId } = state;
+      return decide(state, { name: 'SettleClocks', leadId, body: {} }, this.context(settlingFor(origin)));
+    } catch (error) {
+      if (error instanceof LeadError) return [];
+      throw error;
+    }
   }
 }
 
