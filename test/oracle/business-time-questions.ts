@@ -118,7 +118,7 @@ function randomDocument(
   const weekdays = kind < 0.3 ? [1, 2, 3, 4, 5, 6, 7] : [1, 2, 3, 4, 5, 6, 7].filter(() => random() < 0.7);
   const everyDay = kind < 0.1 ? [{ from: '00:00', to: '24:00' }] : null;
   const weekly = weekdays.flatMap((weekday) =>
-    (everyDay ?? randomHours(random)).map((interval) => ({ weekday, ...interval })),
+    (everyDay ?? randomHours(random)).map(({ from, to }) => ({ weekday, from, to })),
   );
   return {
     timeZone,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { defaultConfigEvents, standardAgreement } from '#libs/policy/src/defaults.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { leadEventSchemas, type ClockType, type LeadEvent, type LeadEventData, type LeadEventType } from './events.js';
@@ -614,7 +614,7 @@ describe('Whether and when a sweeper ran', () => {
         (calendarId, clockType, startOffset, steps, offsets) => {
           const startMs = at('11-23') + startOffset;
           const desks = (['none', 'always', offsets] as const).map((sweeps) =>
-            play(books[calendarId as keyof typeof books], clockType, startMs, steps, sweeps as 'none'),
+            play(books[calendarId], clockType, startMs, steps, sweeps),
           );
           const [unswept, ...swept] = desks.map(({ clock, log }) => ({
             standing: standingOutcome(clock),

@@ -45,9 +45,9 @@ export function offsetSpans(offsetAt: (atMs: number) => number, fromMs: number, 
   const spans: OffsetSpan[] = [];
   let startMs = fromMs;
   let offsetMs = offsetAt(fromMs);
-  // No zone of the tz data ever changed twice within a quarter of a day, so no change hides between two looks.
+  // A change undone within half a day would hide between two looks; a zone keeps its offset for weeks at least.
   for (let lookMs = fromMs; lookMs < toMs;) {
-    const nextMs = Math.min(lookMs + 6 * HOUR_MS, toMs);
+    const nextMs = Math.min(lookMs + 12 * HOUR_MS, toMs);
     const nextOffsetMs = offsetAt(nextMs);
     if (nextOffsetMs !== offsetMs) {
       let [before, after] = [lookMs / SECOND_MS, nextMs / SECOND_MS];

@@ -1,4 +1,5 @@
 import { BusinessCalendar } from './business-calendar.js';
+import { checkAgreement, checkPipeline } from './check-documents.js';
 import {
   configEventSchemas,
   isConfigEventType,
@@ -67,7 +68,8 @@ export class PolicyBook {
 
   /**
    * Folds one event of a configuration stream; other types are ignored. `stream` is `<category>-<id>`.
-   * @throws ZodError for a payload that is not of its schema, PolicyError for a calendar that cannot be compiled
+   * @throws ZodError for a payload that is not of its schema, PolicyError for a document that contradicts itself; the book
+   *   is then unchanged, so a draft can be tried on one
    */
   apply(event: { readonly stream: string; readonly type: string; readonly data: unknown }): void {
     if (!isConfigEventType(event.type)) return;
@@ -82,6 +84,7 @@ export class PolicyBook {
       case 'CalendarActivated':
         return versionsOf(this.calendars, id).activate(data.version, Date.parse(data.effectiveFrom));
       case 'AgreementDrafted':
+        checkAgreement(data);
         return versionsOf(this.agreements, id).define(data.version, { ...data, agreementId: id });
       case 'AgreementApproved':
         // Whether a draft may be activated is asked by the activating command; an activation in the log is a fact.
@@ -91,6 +94,7 @@ export class PolicyBook {
       case 'AgreementRetired':
         return versionsOf(this.agreements, id).activate(null, Date.parse(data.occurredAt));
       case 'PipelineDefined':
+        checkPipeline(data);
         return versionsOf(this.pipelines, id).define(data.version, { ...data, pipelineId: id });
       case 'PipelineActivated':
         return versionsOf(this.pipelines, id).activate(data.version, Date.parse(data.effectiveFrom));

@@ -1,0 +1,68 @@
+import type { AgreementDocument, PipelineDocument } from './documents.js';
+import { PolicyError } from './errors.js';
+
+/**
+ * Refuses a pipeline that reports could not be computed from.
+ * @throws PolicyError PROBABILITY_NOT_MONOTONE: a later deal stage less likely won than an earlier one (spec §3.6);
+ *   VALIDATION_FAILED: a stage code, an order or a reason code given twice
+ */
+export function checkPipeline({ dealStages, reasonCodes }: PipelineDocument): void {
+  const stages = [...dealStages].sort((a, b) => a.order - b.order);
+  checkUnique(
+    stages.map(({ code }) => code),
+    'dealStages',
+  );
+  checkUnique(
+    stages.map(({ order }) => order),
+    'dealStages',
+  );
+  stages.forEach((stage, i) => {
+    const previous = stages[i - 1];
+    if (previous !== undefined && stage.winProbability < previous.winProbability) {
+      throw new PolicyError(
+        'PROBABILITY_NOT_MONOTONE',
+        `${stage.code} ${stage.winProbability} comes after ${previous.code} ${previous.winProbability}`,
+        'dealStages',
+      );
+    }
+  });
+  for (const [kind, reasons] of Object.entries(reasonCodes)) {
+    checkUnique(
+      reasons.map(({ code }) => code),
+      `reasonCodes.${kind}`,
+    );
+  }
+}
+
+/**
+ * Refuses an agreement whose clocks contradict themselves.
+ * @throws PolicyError VALIDATION_FAILED: a clock type given twice, a warning not before the target, an escalation level that is
+ *   not later than the level below it
+ */
+export function checkAgreement({ clocks }: AgreementDocument): void {
+  checkUnique(
+    clocks.map(({ clockType }) => clockType),
+    'clocks',
+  );
+  for (const { clockType, escalations, targetOpenS, warnOpenS } of clocks) {
+    const field = `clocks ${clockType}`;
+    if (warnOpenS !== undefined && warnOpenS >= targetOpenS) {
+      throw new PolicyError('VALIDATION_FAILED', 'the warning must come before the target', field);
+    }
+    const levels = [...escalations].sort((a, b) => a.level - b.level);
+    levels.forEach(({ afterDueOpenS, level }, i) => {
+      const below = levels[i - 1];
+      if (below !== undefined && (level === below.level || afterDueOpenS <= below.afterDueOpenS)) {
+        throw new PolicyError('VALIDATION_FAILED', `level ${level} must come after level ${below.level}`, field);
+      }
+    });
+  }
+}
+
+function checkUnique(values: readonly (string | number)[], field: string): void {
+  const seen = new Set<string | number>();
+  for (const value of values) {
+    if (seen.has(value)) throw new PolicyError('VALIDATION_FAILED', `${value} is given twice`, field);
+    seen.add(value);
+  }
+}
