@@ -106,11 +106,7 @@ export interface EventLog {
   close(): Promise<void>;
 }
 
-export type EventLogErrorCode =
-  | 'WRONG_EXPECTED_REVISION'
-  | 'STREAM_DELETED'
-  | 'STORE_UNAVAILABLE'
-  | 'APPEND_TOO_LARGE';
+export type EventLogErrorCode = 'WRONG_EXPECTED_REVISION' | 'STREAM_DELETED' | 'STORE_UNAVAILABLE' | 'APPEND_TOO_LARGE';
 
 export class EventLogError extends Error {
   constructor(
