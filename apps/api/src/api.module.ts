@@ -9,19 +9,22 @@ import { DocsController } from './docs/docs.controller.js';
 import { EventFeed } from './events/event-feed.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
+import { ImportsModule } from './imports/imports.module.js';
 import { KeysController } from './keys/keys.controller.js';
 import { BatchController } from './leads/batch.controller.js';
+import { LeadsController } from './leads/leads.controller.js';
 import { LeadCommandsController } from './leads/lead-commands.controller.js';
 import { Figures } from './reports/figures.js';
 import { ReportsController } from './reports/reports.controller.js';
 import { Shutdown } from './shutdown.js';
-import { Views } from './views.js';
+import { ViewsModule } from './views.module.js';
 
 /** HTTP: commands in, answers out. Needs the platform's and the commands' module beside it. */
 @Module({
-  imports: [CqrsModule],
+  imports: [CqrsModule, ViewsModule, ImportsModule],
   controllers: [
     LeadCommandsController,
+    LeadsController,
     BatchController,
     ReportsController,
     AuditController,
@@ -31,6 +34,6 @@ import { Views } from './views.js';
     HealthController,
     DocsController,
   ],
-  providers: [{ provide: APP_GUARD, useClass: RoleGuard }, Shutdown, Views, Figures, EventFeed, ConfigHistory],
+  providers: [{ provide: APP_GUARD, useClass: RoleGuard }, Shutdown, Figures, EventFeed, ConfigHistory],
 })
 export class ApiModule {}

@@ -13,7 +13,9 @@ import type { Resources } from './resources.js';
 const DRAIN_MS = 5000;
 /** A batch that a connection brings may run as long as it sends; everything else is small. */
 const STREAMED_ROUTES = new Set(
-  routes.filter(({ body }) => body?.contentTypes?.includes('application/x-ndjson')).map(({ path }) => path),
+  routes
+    .filter(({ body }) => body?.contentTypes?.includes('application/x-ndjson'))
+    .map(({ path }) => path.replaceAll(/\{(\w+)\}/g, ':$1')),
 );
 
 /** The Nest application of a role with HTTP, listening. Throws `SettingsError` naming PORT or HOST. */

@@ -146,7 +146,7 @@ async function* partition(
         if (key === '') yield stray(source.spec.key, record);
         else text[hash(key) % parts] += `${JSON.stringify([rowNo, line, malformed ?? null, cells])}\n`;
       }
-      await Promise.all(text.map((lines, part) => (lines === '' ? undefined : out[part]!.appendFile(lines))));
+      await Promise.all(out.map((file, part) => file.appendFile(text[part]!)));
     }
   } finally {
     await Promise.all(out.map((file) => file.close()));

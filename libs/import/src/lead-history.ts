@@ -2,7 +2,7 @@ import { type CommandName, parseLeadCommand } from '#libs/lead/src/commands.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import { CellError } from './import-error.js';
 import type { JoinedLead } from './join.js';
-import { type CellExpression, type Expression, folded, type HistoryStep, type Mapping, type TimeExpression } from './mapping.js'; // prettier-ignore
+import { type CellExpression, type Expression, folded, type Mapping, type TimeExpression } from './mapping.js'; // prettier-ignore
 import { cellOf, type SourceRecord } from './source-file.js';
 
 /** A command of a lead's past. */
@@ -63,16 +63,13 @@ export function leadHistory(mapping: Mapping, lead: JoinedLead): LeadHistory | R
         : (lead.records.get(step.each) ?? []).entries()) {
         blamed = record ?? first;
         if (!step.when.every(({ file, column, test }) => test(textOf(lead, record, file, column)))) continue;
-        later.push({ ...timedCommand(lead, record, blamed, step.command, step.at, step.body), row, step });
+        later.push({ ...timedCommand(lead, record, blamed, step.command, step.at, step.body), row });
       }
     }
     if (mapping.order === 'time') sortByTime(later);
     return {
       externalRow: lead.key,
-      commands: [
-        { ...capture, body: { externalIds, ...capture.body } },
-        ...withoutRepeats(later).map(({ command }) => command),
-      ],
+      commands: [{ ...capture, body: { externalIds, ...capture.body } }, ...later.map(({ command }) => command)],
     };
   } catch (error) {
     if (error instanceof CellError)
@@ -86,18 +83,6 @@ interface Found {
   readonly atMs: number;
   /** Index of its row among the lead's rows of that file. */
   readonly row: number;
-  readonly step: HistoryStep;
-}
-
-function withoutRepeats(found: readonly Found[]): readonly Found[] {
-  const last = new Map<HistoryStep, string>();
-  return found.filter(({ step, command: { body } }) => {
-    if (!step.onlyChanges) return true;
-    const said = JSON.stringify({ ...body, occurredAt: null });
-    if (last.get(step) === said) return false;
-    last.set(step, said);
-    return true;
-  });
 }
 
 /**
@@ -205,7 +190,7 @@ function valueOf(expression: Expression, lead: JoinedLead, record: SourceRecord 
       const items = expression.items.map((item) => valueOf(item, lead, record)).filter((item) => item !== undefined);
       return items.length === 0 && expression.items.length > 0 ? undefined : items;
     }
-    case 'object': {
+    default: {
       const members = expression.members
         .map(([key, member]) => [key, valueOf(member, lead, record)] as const)
         .filter(([, value]) => value !== undefined);
@@ -221,14 +206,8 @@ function cellValue(expression: CellExpression, lead: JoinedLead, record: SourceR
   if (map === null) return typed(expression, text);
   const mapped = map.get(folded(text));
   if (mapped !== undefined) return mapped ?? undefined;
-  switch (otherwise) {
-    case 'reject':
-      throw new CellError(column, `${column}: the mapping knows no ${shown(text)}`);
-    case 'drop':
-      return expression.default;
-    case 'keep':
-      return typed(expression, text);
-  }
+  if (otherwise === 'reject') throw new CellError(column, `${column}: the mapping knows no ${shown(text)}`);
+  return otherwise === 'keep' ? typed(expression, text) : expression.default;
 }
 
 function typed({ as, column }: CellExpression, text: string): unknown {

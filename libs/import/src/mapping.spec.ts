@@ -47,6 +47,10 @@ async function joined(
   return found;
 }
 
+const DEFAULTS = new Set(['externalIds', 'captureMethod', 'leadType']);
+const withoutDefaults = (body: object): object =>
+  Object.fromEntries(Object.entries(body).filter(([member]) => !DEFAULTS.has(member)));
+
 /** Commands of each lead as [name, occurredAt, rest of the body], or the refusal as [code, field, row]; strays likewise. */
 async function histories(
   mapping: Mapping,
@@ -62,7 +66,7 @@ async function histories(
     const made = leadHistory(mapping, it.lead);
     found[it.lead.key] = isRefusal(made)
       ? [made.code, made.field, made.record.rowNo]
-      : made.commands.map(({ name, body: { occurredAt, externalIds: _, captureMethod: __, leadType: ___, ...body } }) => [name, occurredAt, body]); // prettier-ignore
+      : made.commands.map(({ name, body: { occurredAt, ...body } }) => [name, occurredAt, withoutDefaults(body)]); // prettier-ignore
   }
   return found;
 }

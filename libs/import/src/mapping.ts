@@ -97,8 +97,6 @@ export const mappingSchema = z.strictObject({
       when: z.array(predicate).default([]),
       at: time,
       body: template.default({}),
-      /** `on_change`: left out when it says the same as the lead's last one of this step. */
-      repeat: z.enum(['always', 'on_change']).default('always'),
     }),
   ),
   /** What every row must fulfil, else its lead is refused. */
@@ -164,7 +162,6 @@ export interface HistoryStep {
   readonly when: readonly CompiledPredicate[];
   readonly at: TimeExpression;
   readonly body: Expression;
-  readonly onlyChanges: boolean;
 }
 
 /** A mapping that was checked as a whole and is ready to be applied to rows. */
@@ -250,7 +247,6 @@ class Compiler {
       when: step.when.map((test, n) => this.#predicate(test, `${path}.when.${n}`, file)),
       at: this.#time(step.at, `${path}.at`, file),
       body: this.#expression(step.body, `${path}.body`, file),
-      onlyChanges: step.repeat === 'on_change',
     };
   }
 

@@ -64,24 +64,36 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
         { provide: Policies, useValue: policies },
         { provide: KeyVault, useFactory: (log: EventLog) => new KeyVault(log, master), inject: [EVENT_LOG] },
         {
+          provide: IdentityClaims,
+          useFactory: (log: EventLog) => new IdentityClaims(log, master),
+          inject: [EVENT_LOG],
+        },
+        {
           provide: LeadCommands,
-          useFactory: (log: EventLog, clock: Clock, settings: Settings, vault: KeyVault, metrics: Metrics) =>
+          useFactory: (
+            log: EventLog,
+            clock: Clock,
+            settings: Settings,
+            vault: KeyVault,
+            claims: IdentityClaims,
+            metrics: Metrics,
+          ) =>
             new CountedLeadCommands(
               {
                 log,
                 clock,
                 vault,
-                claims: new IdentityClaims(log, master),
+                claims,
                 policies: policies.book,
                 testClock: settings.testClock,
               },
               metrics,
             ),
-          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, Metrics],
+          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, IdentityClaims, Metrics],
         },
         LeadCommandHandler,
       ],
-      exports: [CqrsModule, Policies, KeyVault, LeadCommands],
+      exports: [CqrsModule, Policies, KeyVault, IdentityClaims, LeadCommands],
     };
   }
 

@@ -3,6 +3,7 @@ import { commandActions, leadCommandSchemas, type CommandName } from '#libs/lead
 import { LEAD_STATES } from '#libs/lead/src/states.js';
 import { configDocument, configId, configKind, configList } from '../config/config.controller.js';
 import { eventsAnswer, eventsQuery } from '../events/events.controller.js';
+import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
 import type { Route } from './route.js';
@@ -127,6 +128,7 @@ export const routes: readonly Route[] = [
     query: eventsQuery,
     answers: { 200: { description: 'A page; go on with `after=<position>`', schema: eventsAnswer, name: 'EventPage' } },
   },
+  ...importRoutes,
   {
     method: 'POST',
     path: '/v1/keys',
