@@ -61,7 +61,6 @@ export const clockEscalation = z.strictObject({
   /** Told beside `toRole`. */
   alsoTo: z.array(code).optional(),
 });
-export type ClockEscalation = z.infer<typeof clockEscalation>;
 export const clockRule = z.strictObject({
   clockType: z.enum(CLOCK_TYPES),
   targetOpenS: openSeconds.min(1),
@@ -83,7 +82,6 @@ export const contactAttemptDefinition = z.strictObject({
   automated: z.boolean(),
   excludedOutcomes: z.array(contactOutcome),
 });
-export type ContactAttemptDefinition = z.infer<typeof contactAttemptDefinition>;
 
 export const contactSequence = z.strictObject({
   sequenceId: code,
@@ -92,7 +90,6 @@ export const contactSequence = z.strictObject({
   minByChannel: z.partialRecord(contactChannel, z.int().min(0)),
   maxGapOpenS: openSeconds,
 });
-export type ContactSequence = z.infer<typeof contactSequence>;
 
 export const agreementDocument = z.strictObject({
   definitions: z.array(z.strictObject({ term: z.string().min(1).max(128), text, criteria: text.optional() })),
