@@ -1,4 +1,3 @@
-import type { Type } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -19,7 +18,7 @@ const STREAMED_ROUTES = new Set(
 );
 
 /** The Nest application of a role with HTTP, listening. Throws `SettingsError` naming PORT or HOST. */
-export async function listen(root: Type | DynamicModule, resources: Resources): Promise<NestFastifyApplication> {
+export async function listen(root: DynamicModule, resources: Resources): Promise<NestFastifyApplication> {
   const { settings, logger, authentication, metrics } = resources;
   const adapter = makeHttpAdapter(authentication, metrics, STREAMED_ROUTES);
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
@@ -54,9 +53,4 @@ export async function close(app: NestFastifyApplication): Promise<void> {
   } finally {
     clearTimeout(cutOff);
   }
-}
-
-/** Where a listening application is reached from this machine. */
-export async function urlOf(app: NestFastifyApplication): Promise<string> {
-  return app.getUrl();
 }

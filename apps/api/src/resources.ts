@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { EventLogError, type EventLog } from '#libs/event-log/src/event-log.js';
 import { EventStoreDBLog } from '#libs/event-log/src/eventstoredb-log.js';
+import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import { ApiKeys } from '#libs/platform/src/api-keys.js';
 import { Authentication } from '#libs/platform/src/authentication.js';
 import { SystemClock, TestClock, type Clock } from '#libs/platform/src/clock.js';
@@ -47,6 +48,7 @@ export async function openResources(settings: Settings, logger: Logger): Promise
     const { log: bareLog, embedded } = await openLog(settings, clock, logger);
     opened.push(() => bareLog.close());
     const log = measured(bareLog, metrics);
+    if (clock instanceof TestClock) await goOn(clock, log);
     const store = await openStore(settings, logger);
     opened.push(() => store.close());
     const policies = new Policies({
@@ -81,6 +83,13 @@ export async function openResources(settings: Settings, logger: Logger): Promise
     if (error instanceof EventLogError && error.code === 'STORE_UNAVAILABLE') throw unreachable(settings, error);
     throw error;
   }
+}
+
+/** A test clock of a ledger that has leads goes on where the last of their events was recorded. */
+async function goOn(clock: TestClock, log: EventLog): Promise<void> {
+  const page = await log.readAll({ direction: 'backwards', limit: 1, filter: { streamPrefixes: ['lead-'] } });
+  const [last] = page.events;
+  if (last !== undefined) clock.set(effectiveRecordedAtMs(last));
 }
 
 async function secrets(settings: Settings): Promise<{ adminKey: string; master: MasterKey }> {

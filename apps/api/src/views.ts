@@ -33,7 +33,7 @@ export class Views {
     // Waiting is measured by the machine: a test clock that stands still must not wait for ever.
     const deadline = performance.now() + WAIT_MS;
     for (;;) {
-      const view = await this.#active();
+      const view = await this.active();
       const position = (await view?.checkpoint()) ?? null;
       if (view !== null && (after === undefined || (position !== null && position >= after))) return { view, position };
       if (performance.now() >= deadline) {
@@ -46,6 +46,16 @@ export class Views {
     }
   }
 
+  /** Waits until everything that is in the log now is reflected, however long it takes: for a hand-driven clock. */
+  async caughtUp(): Promise<void> {
+    const head = await this.log.head();
+    for (;;) {
+      const position = (await (await this.active())?.checkpoint()) ?? null;
+      if (head === null || (position !== null && position >= head)) return;
+      await sleep(POLL_MS);
+    }
+  }
+
   /** True once the views have reflected everything that was in the log when this process began. */
   async caughtUpOnce(): Promise<boolean> {
     if (this.#caughtUp) return true;
@@ -54,14 +64,15 @@ export class Views {
       throw error;
     });
     const head = await this.#headAtStart;
-    const view = await this.#active();
+    const view = await this.active();
     if (view === null) return false;
     const position = await view.checkpoint();
     this.#caughtUp = head === null || (position !== null && position >= head);
     return this.#caughtUp;
   }
 
-  async #active(): Promise<ReadView | null> {
+  /** Whichever version queries read now; null before the first fill began. */
+  async active(): Promise<ReadView | null> {
     const version = await this.store.activeVersion(funnelProjection.name);
     return version === null ? null : this.store.open(funnelProjection.name, version);
   }

@@ -25,12 +25,12 @@ export class TestClockDriver {
   /**
    * Moves the clock to `nowMs`. `continuous`: time passes through every due instant on the way and what is due then is
    * settled then, as a running worker would; `none`: it jumps. Answers when the views have caught up.
-   * VALIDATION_FAILED when `nowMs` lies before the present: time does not run backwards.
+   * VALIDATION_FAILED when `nowMs` lies before the present, unless the clock was never set: time does not run backwards.
    */
   set(nowMs: number, mode: SweepMode): Promise<void> {
     return this.#turns.take('clock', async () => {
       const { clock, due, viewsCaughtUp } = this.options;
-      if (nowMs < clock.nowMs())
+      if (clock.wasSet && nowMs < clock.nowMs())
         throw invalid('now', `lies before the present ${new Date(clock.nowMs()).toISOString()}`);
       if (mode === 'continuous') {
         await viewsCaughtUp();

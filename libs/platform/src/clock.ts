@@ -13,13 +13,14 @@ export class SystemClock implements Clock {
 /** Stands still until it is set (contract: `LEDGER_TEST_CLOCK=1`). Begins at the machine's time unless told otherwise. */
 export class TestClock implements Clock {
   #nowMs: number;
-  #wasSet = false;
+  #wasSet: boolean;
 
-  constructor(nowMs: number = Date.now()) {
-    this.#nowMs = nowMs;
+  constructor(nowMs?: number) {
+    this.#nowMs = nowMs ?? Date.now();
+    this.#wasSet = nowMs !== undefined;
   }
 
-  /** False while it still stands where it began: the first setting may go to any time. */
+  /** False while it still stands at the machine's time: the first setting may go anywhere, later ones only forwards. */
   get wasSet(): boolean {
     return this.#wasSet;
   }

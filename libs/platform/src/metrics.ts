@@ -50,8 +50,21 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #probes: (() => Promise<void>)[] = [];
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Asked before each scrape: for gauges that cost something to know. A probe that fails leaves its gauges as they were. */
+  beforeScrape(probe: () => Promise<void>): void {
+    this.#probes.push(probe);
+  }
+
+  /** Prometheus text format. */
+  async scrape(): Promise<string> {
+    await Promise.allSettled(this.#probes.map((probe) => probe()));
+    return this.registry.metrics();
   }
 }
 

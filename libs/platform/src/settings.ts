@@ -153,4 +153,6 @@ export function requireShared(settings: Settings): void {
     );
   if (settings.redisUrl === null)
     throw new SettingsError('REDIS_URL', 'required when the roles run apart (read models in memory serve one process)');
+  if (settings.testClock)
+    throw new SettingsError('LEDGER_TEST_CLOCK', 'one clock drives one process: use `ledger start`');
 }

@@ -18,6 +18,7 @@ import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import type { MasterKey } from '#libs/privacy/src/master-key.js';
 import { Policies } from '../policies.js';
 import { LeadCommandHandler } from './lead-command-request.js';
+import { LeadReader } from './lead-reader.js';
 import { LeadCommands, type LeadCommandAnswer, type LeadCommandInput } from './lead-commands.js';
 
 /** The commands of a lead, counted by name and outcome. */
@@ -91,9 +92,14 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
             ),
           inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, IdentityClaims, Metrics],
         },
+        {
+          provide: LeadReader,
+          useFactory: (log: EventLog, { streams }: LeadCommands) => new LeadReader(log, streams),
+          inject: [EVENT_LOG, LeadCommands],
+        },
         LeadCommandHandler,
       ],
-      exports: [CqrsModule, Policies, KeyVault, IdentityClaims, LeadCommands],
+      exports: [CqrsModule, Policies, KeyVault, IdentityClaims, LeadCommands, LeadReader],
     };
   }
 

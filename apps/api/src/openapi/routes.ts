@@ -6,7 +6,10 @@ import { eventsAnswer, eventsQuery } from '../events/events.controller.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
+import { projectionRoutes } from './projection-routes.js';
+import { reportRoutes } from './report-routes.js';
 import type { Route } from './route.js';
+import { testingRoutes } from './testing-routes.js';
 
 const NDJSON = ['application/x-ndjson'];
 const HTML = ['text/html'];
@@ -119,6 +122,7 @@ export const routes: readonly Route[] = [
       },
     },
   },
+  ...reportRoutes,
   {
     method: 'GET',
     path: '/v1/events',
@@ -176,6 +180,8 @@ export const routes: readonly Route[] = [
     params: { kind: configKind, id: configId },
     answers: { 200: { description: 'Its versions', schema: configDocument, name: 'ConfigDocument' } },
   },
+  ...projectionRoutes,
+  ...testingRoutes,
   {
     method: 'GET',
     path: '/healthz',

@@ -1,0 +1,161 @@
+import { z } from 'zod';
+import { acceptanceParams } from '#libs/read-models/src/acceptance.js';
+import { auditParams } from '#libs/read-models/src/audit.js';
+import { DIMENSIONS } from '#libs/read-models/src/dimensions.js';
+import { flowParams } from '#libs/read-models/src/flow.js';
+import { funnelParams } from '#libs/read-models/src/funnel.js';
+import { leadListParams } from '#libs/read-models/src/lead-list.js';
+import type { ParamSpec } from '#libs/read-models/src/report-params.js';
+import { salesCycleParams } from '#libs/read-models/src/sales-cycle.js';
+import { breachesParams, runningClocksParams, slaParams } from '#libs/read-models/src/sla.js';
+import { stageDurationsParams } from '#libs/read-models/src/stage-durations.js';
+import { stockParams } from '#libs/read-models/src/stock.js';
+import { winRateParams } from '#libs/read-models/src/win-rate.js';
+import { after, leadId } from '../query-fields.js';
+import { cardQuery, timelineQuery } from '../leads/leads.controller.js';
+import type { Route } from './route.js';
+
+const moment = z.string().optional();
+
+/** The query of a report as its own parameters say it (libs/read-models/src/report-params.ts reads it). */
+export function queryOf(spec: ParamSpec): z.ZodObject {
+  const fields: Record<string, z.ZodType> = {
+    asOf: moment.describe('Date or instant the figures are of; default now'),
+    knownAt: moment.describe('As far as it was known then; these views know only now'),
+    after,
+    tz: z.string().optional().describe('IANA time zone of dates and periods; default UTC'),
+  };
+  if (spec.period === true) {
+    fields.from = moment.describe('Start of the period, included: a date in `tz` or an instant');
+    fields.to = moment.describe('End of the period, excluded');
+  }
+  if (spec.by === true)
+    fields.by = z
+      .string()
+      .optional()
+      .describe(`Comma-separated: ${DIMENSIONS.join(', ')}`);
+  if (spec.groupBy === true) fields.groupBy = z.enum(['month', 'week', 'day']).optional();
+  for (const [name, [usual = '', ...others]] of Object.entries(spec.choices ?? {}))
+    fields[name] = z.enum([usual, ...others]).default(usual);
+  for (const name of spec.texts ?? []) fields[name] = z.string().optional();
+  if (spec.paged === true) {
+    fields.limit = z.string().optional().describe('At most so many (1 to 1000, default 100)');
+    fields.cursor = z.string().optional().describe('nextCursor of the page before');
+  }
+  const several = (item: z.ZodType<string>) => z.union([item, z.array(item)]).optional();
+  for (const [name, values] of Object.entries(spec.filters ?? {}))
+    fields[`filter[${name}]`] = several(values === null ? z.string() : z.enum(values as [string, ...string[]]));
+  for (const name of DIMENSIONS)
+    fields[`filter[${name}]`] ??= several(z.string()).describe('Empty: those that have none; repeated: any of them');
+  return z.object(fields);
+}
+
+const heading = { position: z.string().nullable(), asOf: z.string(), knownAt: z.string() };
+const report = z.looseObject({
+  report: z.string(),
+  ...heading,
+  by: z.array(z.string()),
+  rows: z.array(z.looseObject({ dimensions: z.record(z.string(), z.string().nullable()) })),
+  total: z.looseObject({}),
+});
+const list = z.looseObject({ ...heading, items: z.array(z.looseObject({})), nextCursor: z.string().nullable() });
+
+const reportRoute = (spec: ParamSpec, summary: string): Route => ({
+  method: 'GET',
+  path: `/v1/reports/${spec.report}`,
+  tag: 'Reports',
+  summary,
+  operationId: `report${spec.report.replaceAll(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase())}`,
+  query: queryOf(spec),
+  answers: { 200: { description: 'Figures by row and in total', schema: report, name: 'Report' } },
+});
+const listRoute = (path: string, tag: string, operationId: string, spec: ParamSpec, summary: string): Route => ({
+  method: 'GET',
+  path,
+  tag,
+  summary,
+  operationId,
+  query: queryOf(spec),
+  answers: { 200: { description: 'A page', schema: list, name: 'Page' } },
+});
+
+const leadsQuery = queryOf(leadListParams).extend({
+  drill: z.string().optional().describe('As a drill link has it: the report whose figure is asked'),
+  figure: z.string().optional().describe('As a drill link has it'),
+});
+const auditRoute = listRoute(
+  '/v1/audit',
+  'Audit',
+  'listAudit',
+  auditParams,
+  'Every transition, as pages or as a file.',
+);
+
+export const reportRoutes: readonly Route[] = [
+  {
+    ...listRoute(
+      '/v1/leads',
+      'Leads',
+      'listLeads',
+      leadListParams,
+      'Leads, the last changed first; or those behind a figure.',
+    ),
+    query: leadsQuery,
+  },
+  {
+    method: 'GET',
+    path: '/v1/leads/{leadId}',
+    tag: 'Leads',
+    summary: 'A lead as its own stream tells it, at any moment.',
+    operationId: 'readLead',
+    params: { leadId },
+    query: cardQuery,
+    answers: {
+      200: {
+        description: 'State, clocks, next actions; personal fields unless withheld for the role',
+        schema: z.looseObject({
+          ...heading,
+          leadId: z.string(),
+          revision: z.int(),
+          state: z.string().nullable(),
+          nextActions: z.array(z.object({ command: z.string(), action: z.string() })),
+        }),
+        name: 'Lead',
+      },
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/leads/{leadId}/timeline',
+    tag: 'Leads',
+    summary: 'Everything that happened to a lead: who, when, why, under which policies.',
+    operationId: 'readTimeline',
+    params: { leadId },
+    query: timelineQuery,
+    answers: { 200: { description: 'In the order of the stream', schema: list, name: 'Page' } },
+  },
+  reportRoute(stockParams, 'Leads in each state (7.1).'),
+  reportRoute(funnelParams, 'Cohort conversion (7.2).'),
+  reportRoute(flowParams, 'Period conversion (7.3).'),
+  reportRoute(stageDurationsParams, 'Time in each stage (7.4).'),
+  reportRoute(acceptanceParams, 'Acceptance of handoffs (7.5).'),
+  reportRoute(slaParams, 'Promises kept, and response times (7.6, 7.7).'),
+  reportRoute(salesCycleParams, 'Length of the sales cycle (7.8).'),
+  reportRoute(winRateParams, 'Won of won and lost (7.11).'),
+  listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
+  listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),
+  {
+    ...auditRoute,
+    query: queryOf(auditParams).extend({
+      format: z.enum(['json', 'csv', 'ndjson']).default('json').describe('csv, ndjson: everything as one file'),
+    }),
+    answers: {
+      200: {
+        description: 'A page; or a file with x-ledger-rows, x-ledger-sha256, x-ledger-position',
+        schema: list,
+        name: 'Page',
+        contentTypes: ['application/json', 'text/csv', 'application/x-ndjson'],
+      },
+    },
+  },
+];

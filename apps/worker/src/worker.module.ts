@@ -1,0 +1,81 @@
+import {
+  Inject,
+  Module,
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { CommandBus, CqrsModule } from '@nestjs/cqrs';
+import { LeadCommandRequest } from '#apps/api/src/commands/lead-command-request.js';
+import { Views } from '#apps/api/src/views.js';
+import { ViewsModule } from '#apps/api/src/views.module.js';
+import { TestClock, type Clock } from '#libs/platform/src/clock.js';
+import type { Logger } from '#libs/platform/src/logging.js';
+import { Metrics } from '#libs/platform/src/metrics.js';
+import { CLOCK, LOGGER } from '#libs/platform/src/tokens.js';
+import { dueClocksOf } from './due-clocks.js';
+import { settleCommand } from './settle-command.js';
+import { Sweeper } from './sweeper.js';
+import { TestClockDriver } from './test-clock.js';
+import { TestingController } from './testing.controller.js';
+
+/**
+ * The SLA sweeper (spec §6.6). It commands like anybody else, through the bus. Under a test clock nothing sweeps by itself:
+ * the clock's driver does (`/v1/testing`).
+ */
+@Module({})
+export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly bus: CommandBus,
+    private readonly views: Views,
+    private readonly metrics: Metrics,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  static of(options: { readonly testClock: boolean }): DynamicModule {
+    const imports = [CqrsModule, ViewsModule];
+    if (!options.testClock) return { module: WorkerModule, imports };
+    const driver = {
+      provide: TestClockDriver,
+      useFactory: (clock: TestClock, views: Views, bus: CommandBus, logger: Logger) =>
+        new TestClockDriver({
+          clock,
+          due: dueClocksOf(() => views.active()),
+          newSettler: () => async (leadId) => bus.execute(new LeadCommandRequest(settleCommand(leadId))),
+          viewsCaughtUp: () => views.caughtUp(),
+          onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
+        }),
+      inject: [CLOCK, Views, CommandBus, LOGGER],
+    };
+    return { module: WorkerModule, imports, controllers: [TestingController], providers: [driver] };
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.clock instanceof TestClock) return;
+    let unavailable = false;
+    const sweeper = new Sweeper({
+      due: dueClocksOf(() => this.views.active()),
+      clock: this.clock,
+      settle: async (leadId) => this.bus.execute(new LeadCommandRequest(settleCommand(leadId))),
+      onRound: () => {
+        unavailable = false;
+        this.metrics.sweeperHeartbeat.set(this.clock.nowMs() / 1000);
+      },
+      onError: (leadId, error) => this.logger.warn({ err: error, leadId }, 'a lead could not be settled'),
+      onOutage: (error) => {
+        if (!unavailable) this.logger.warn({ err: error }, 'the due clocks cannot be read; trying again');
+        unavailable = true;
+      },
+    });
+    this.#running = sweeper.run(this.#stop.signal);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
