@@ -16,7 +16,7 @@ export type Fact =
  * A view as pure functions. The runtime folds an entity's events into its row, derives the facts before and after, and
  * commits the difference: so what is live is what a rebuild gives, and a correction is just another row.
  *
- * Tables `row` and `parked` belong to the runtime. No two entities hold the same (table, part, key) or (set, member).
+ * Tables `row`, `parked` and `log` belong to the runtime. No two entities hold the same (table, part, key) or (set, member).
  */
 export interface Projection<Row = unknown> {
   readonly name: string;
@@ -39,7 +39,11 @@ export const ROW_TABLE = 'row';
 
 /** The runtime's own table of parked entities: partition `all`, key the entity, value a JSON `ParkedEntity`. */
 export const PARKED_TABLE = 'parked';
-export const PARKED_PARTITION = 'all';
+
+/** The runtime's own table that names the log it folds: partition `all`, key `first`, value the id of its first event. */
+export const LOG_TABLE = 'log';
+
+export const RUNTIME_PARTITION = 'all';
 
 /** One of 256 partitions `00`…`ff` of table `row`, spread evenly whatever the ids look like (FNV-1a). */
 export function rowPartition(entity: string): string {

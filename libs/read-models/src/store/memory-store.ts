@@ -249,11 +249,17 @@ class MemoryView implements ReadView, Content {
     }
   }
 
-  async discard(): Promise<void> {
-    this.isDiscarded = true;
+  async clear(): Promise<void> {
     await this.loaded;
-    this.clear();
-    this.position = null;
+    this.forget();
+    this.isDirty = true;
+  }
+
+  /** The view is dropped: empty, and never written again. */
+  async discard(): Promise<void> {
+    await this.loaded;
+    this.isDiscarded = true;
+    this.forget();
     if (this.file !== null) await rm(this.file, { force: true });
   }
 
@@ -338,14 +344,15 @@ class MemoryView implements ReadView, Content {
       for (const [set, entries] of scored) this.scores.set(set, ScoreSet.of(entries));
       this.position = trailer.checkpoint;
     } catch (error) {
-      this.clear();
+      this.forget();
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       const reason = error instanceof SnapshotUnreadable ? error.reason : String(error);
       this.report(`snapshot ignored, starting from zero: ${reason}`);
     }
   }
 
-  private clear(): void {
+  private forget(): void {
+    this.position = null;
     this.parts.clear();
     this.scores.clear();
     this.counts.clear();

@@ -214,6 +214,16 @@ export function describeReadStore(
       expect(await two.get('t', 'p', ['k'])).toEqual(['two']);
     });
 
+    it('is empty after a clear, and begins anew', async () => {
+      const view = freshView();
+      await view.commit(null, '0005', [put('t', 'p', 'k', 'v'), score('s', 'm', 1), add('n', 'k', 1)]);
+      await view.clear();
+      expect(await view.checkpoint()).toBeNull();
+      expect(await view.digest()).toBe(await freshView().digest());
+      await view.commit(null, '0001', [put('t', 'p', 'k', 'w')]);
+      expect(await view.rowsBetween('t', '', 'z')).toEqual([['p', 'k', 'w']]);
+    });
+
     it('remembers which version queries read', async () => {
       expect(await store.activeVersion('pointer')).toBeNull();
       await store.activate('pointer', 3);

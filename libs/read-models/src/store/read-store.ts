@@ -47,6 +47,8 @@ export interface ReadView {
    * Nobody may commit meanwhile.
    */
   digest(): Promise<string>;
+  /** Back to empty, without a checkpoint. */
+  clear(): Promise<void>;
 }
 
 /** Where read views live: in memory with a snapshot file, or in Redis. One contract suite for both. */

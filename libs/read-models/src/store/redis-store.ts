@@ -126,7 +126,7 @@ export class RedisStore implements ReadStore {
   }
 
   async drop(name: string, version: number): Promise<void> {
-    await this.open(name, version).discard();
+    await this.open(name, version).clear();
   }
 
   async close(): Promise<void> {
@@ -235,7 +235,7 @@ class RedisView implements ReadView, Content {
     const args = [1, this.prefix, from ?? '', to, packOps(ops)] as const;
     let outcome = await this.run(args);
     if (outcome === '!') {
-      await this.discard();
+      await this.clear();
       outcome = await this.run(args);
     }
     if (outcome.startsWith('~')) throw new CheckpointMoved(from, outcome.slice(1) || null);
@@ -305,7 +305,7 @@ class RedisView implements ReadView, Content {
   }
 
   /** The checkpoint goes first and the index last: whoever finds an index without a checkpoint drops the rest. */
-  async discard(): Promise<void> {
+  async clear(): Promise<void> {
     const { prefix, store } = this;
     await store.send('UNLINK', `${prefix}checkpoint`);
     for (const entry of await this.indexed('')) {
