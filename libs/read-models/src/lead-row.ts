@@ -501,7 +501,8 @@ function transition(row: LeadRow, event: RecordedEvent): void {
     }
     case 'MarkedSQL': {
       const { handoffId, implicitAcceptance } = event.data as LeadEventData<'MarkedSQL'>;
-      decideHandoff(row, handoffId, implicitAcceptance ? 'implicit' : 'cancelled', index, atMs, data.ownerId ?? null);
+      const decider = implicitAcceptance ? (data.ownerId ?? null) : null;
+      decideHandoff(row, handoffId, implicitAcceptance ? 'implicit' : 'cancelled', index, atMs, decider);
       return;
     }
     case 'OpportunityOpened':
@@ -827,9 +828,13 @@ function clockEvent(row: LeadRow, event: RecordedEvent): void {
       };
       return;
     }
-    case 'SlaClockCancelled':
-      clockOf(row, (event.data as LeadEventData<'SlaClockCancelled'>).clockId).status = 'cancelled';
+    case 'SlaClockCancelled': {
+      const clock = clockOf(row, (event.data as LeadEventData<'SlaClockCancelled'>).clockId);
+      clock.status = 'cancelled';
+      // A clock whose start was voided may have been stopped before: the promise never was.
+      clock.stop = null;
       return;
+    }
     case 'SlaBreachRetracted': {
       const data = event.data as LeadEventData<'SlaBreachRetracted'>;
       const clock = clockOf(row, data.clockId);
