@@ -60,7 +60,8 @@ export class DataDirLock {
 
   release(): void {
     heldHere.delete(this.#file);
-    rmSync(this.#file, { force: true });
+    const owner = read(this.#file);
+    if (owner?.pid === process.pid) rmSync(this.#file, { force: true });
   }
 }
 

@@ -52,18 +52,20 @@ export class EmbeddedLog implements EventLog {
 
   async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
     const { fromRevision, direction, limit } = options;
-    return reading(
-      () =>
-        this.store.readStream(
-          stream,
-          {
-            ...(fromRevision === undefined ? {} : { from: fromRevision }),
-            ...(direction ? { direction } : {}),
-            limit: limit ?? Infinity,
-          },
-          toEvent,
-        ).items,
+    await this.store.readable();
+    const { state, items } = reading(() =>
+      this.store.readStream(
+        stream,
+        {
+          ...(fromRevision === undefined ? {} : { from: fromRevision }),
+          ...(direction ? { direction } : {}),
+          limit: limit ?? Infinity,
+        },
+        toEvent,
+      ),
     );
+    if (state === 'deleted') throw new EventLogError('STREAM_DELETED', `Event stream '${stream}' is deleted.`);
+    return items;
   }
 
   async readAll({ after, direction, limit, filter }: ReadAllOptions): Promise<ReadAllPage> {
@@ -72,6 +74,7 @@ export class EmbeddedLog implements EventLog {
     const backwards = direction === 'backwards';
     let from = after === undefined ? (backwards ? Infinity : 1) : positionToNumber(after) + (backwards ? -1 : 1);
     for (;;) {
+      await this.store.readable();
       const slice = reading(() =>
         this.store.readAll({ from, direction: direction ?? 'forwards', limit: limit - events.length }, decode),
       );
@@ -90,6 +93,7 @@ export class EmbeddedLog implements EventLog {
     let reported = -1;
     while (!signal?.aborted) {
       if (this.store.closed) throw unavailable('the log is closed');
+      await this.store.readable();
       const from = scannedTo + 1;
       const slice = reading(() => this.store.readAll({ from, limit: batchSize }, decode));
       scannedTo = Math.max(scannedTo, slice.scannedTo);
@@ -125,11 +129,12 @@ function toRecord({ id, type, data, metadata }: Append['events'][number]): NewRe
   return { id, type, isJson: true, data: JSON.stringify(data), metadata: JSON.stringify(metadata) };
 }
 
+/** System events (EventStoreDB's `$` names) and what is no JSON object are not ours: the same as the other implementation. */
 function toEvent(record: RecordView): RecordedEvent | undefined {
-  return record.isJson ? eventOf(record, record.stream, record.type) : undefined;
+  const type = record.type;
+  return !record.isJson || type.startsWith('$') ? undefined : eventOf(record, record.stream, type);
 }
 
-/** System events (EventStoreDB's `$` names) and what is not JSON are not ours: the same as the other implementation. */
 function decodeWith(filter: LogFilter | undefined): (record: RecordView) => RecordedEvent | undefined {
   const types = filter?.eventTypes ? new Set(filter.eventTypes) : null;
   const prefixes = filter?.streamPrefixes;
@@ -142,18 +147,29 @@ function decodeWith(filter: LogFilter | undefined): (record: RecordView) => Reco
   };
 }
 
-function eventOf(record: RecordView, stream: string, type: string): RecordedEvent {
-  const metadata = record.metadataText;
+function eventOf(record: RecordView, stream: string, type: string): RecordedEvent | undefined {
+  const data = objectIn(record.dataText);
+  if (!data) return undefined;
   return {
     id: record.id,
     type,
-    data: JSON.parse(record.dataText) as JsonObject,
-    metadata: metadata === '' ? {} : (JSON.parse(metadata) as JsonObject),
+    data,
+    metadata: objectIn(record.metadataText) ?? {},
     stream,
     revision: record.revision,
     position: positionOf(record.position),
     recordedAtMs: record.createdMs,
   };
+}
+
+function objectIn(text: string): JsonObject | undefined {
+  if (text === '') return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A reader whose files are just being opened again sees the same error as any other. */

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { DataDirLock } from './data-dir-lock.js';
@@ -20,6 +21,7 @@ const CACHED_METADATA = 20_000;
 /** How far back a retried append without an exact expected revision is recognised. */
 const TAIL_EVENTS = 256;
 const INDEX_TOMBSTONE = 0xffff_ffff_ffff;
+const TAKEN_OVER = 'another process has taken over the log';
 const NO_METADATA: StreamMetadata = { text: '{}' };
 
 export interface StreamMetadata {
@@ -112,6 +114,9 @@ export class EmbeddedStore {
   readonly #dir: string;
   readonly #clock: { nowMs(): number };
   readonly #lock: DataDirLock;
+  /** Stands in the files while this is their writer. */
+  readonly #token = randomUUID();
+  #fenced = false;
   #files: Files | null = null;
   #broken: EventLogError | null = null;
   #reopening: Promise<void> | null = null;
@@ -141,8 +146,11 @@ export class EmbeddedStore {
     const store = new EmbeddedStore(options.dir, options.clock, lock);
     try {
       await store.#openFiles();
+      await store.#claim();
+      syncDirectory(options.dir);
       return store;
     } catch (error) {
+      await store.#closeFiles();
       lock.release();
       throw unavailable(`cannot open the log: ${(error as Error).message}`, error);
     }
@@ -390,10 +398,12 @@ export class EmbeddedStore {
         }
       });
     } catch (error) {
-      const cause = (error as { commitError?: Promise<never> }).commitError;
-      throw cause ? await cause.catch((reason: unknown) => reason) : error;
+      throw await commitErrorOf(error);
     }
-    if (!written) throw new Error('another process has taken over the log');
+    if (!written) {
+      this.#fenced = true;
+      throw new Error(TAKEN_OVER);
+    }
   }
 
   #committed(write: PendingWrite): void {
@@ -423,6 +433,7 @@ export class EmbeddedStore {
     this.#durableMetadata.clear();
     this.#broken = error;
     for (const write of failed) write.settle(error);
+    void this.#recover().catch(() => {});
   }
 
   // ---- heads
@@ -475,6 +486,8 @@ export class EmbeddedStore {
       if (revision !== INDEX_TOMBSTONE) return { last: revision, tombstoned };
       tombstoned = true;
     }
+    // after a failed commit LMDB's reads find nothing, without saying why
+    if (this.#reading().owner.get('writer') === undefined) throw unavailable('the log cannot be read');
     return { last: -1, tombstoned };
   }
 
@@ -692,24 +705,45 @@ export class EmbeddedStore {
 
   // ---- the files
 
-  /** After a failed commit the files are opened anew: LMDB may refuse all further writes of the old environment. */
+  /** Resolves when there are files to read from; throws STORE_UNAVAILABLE while the disk gives none. */
+  async readable(): Promise<void> {
+    if (this.#files || this.#closing) return;
+    await this.#recover().catch((error: unknown) => {
+      if (!this.#files) throw error;
+    });
+  }
+
   async #usable(): Promise<void> {
     if (this.#closing) throw unavailable('the log is closed');
+    await this.#recover();
+    // another commit may have failed before this caller's turn came
+    if (this.#broken) throw this.#broken;
+  }
+
+  /**
+   * After a failed commit LMDB may refuse whatever follows, so the files are opened anew. When they cannot be written yet (a
+   * full disk), they are left open for reading and the next append tries again. A writer that has lost the directory to
+   * another process does not take it back.
+   */
+  #recover(): Promise<void> {
     this.#reopening ??= (async () => {
       try {
         await this.#closeFiles();
         await this.#openFiles();
+        this.#fenced ||= this.#reading().owner.get('writer') !== this.#token;
+        if (this.#fenced) throw new Error(TAKEN_OVER);
+        await this.#claim();
         this.#broken = null;
       } catch (error) {
         this.#broken = unavailable(`the log could not be opened again: ${(error as Error).message}`, error);
+        await this.#closeFiles();
+        await this.#openFiles().catch(() => {});
         throw this.#broken;
       } finally {
         this.#reopening = null;
       }
     })();
-    await this.#reopening;
-    // another commit may have failed before this caller's turn came
-    if (this.#broken) throw this.#broken;
+    return this.#reopening;
   }
 
   async #openFiles(): Promise<void> {
@@ -726,25 +760,54 @@ export class EmbeddedStore {
       const blocks = root.openDB<Buffer, number>('blocks', { encoding: 'binary' });
       const index = root.openDB<Buffer, Buffer>('index', { encoding: 'binary', keyEncoding: 'binary' });
       const owner = root.openDB<string, string>('owner', { encoding: 'string', useVersions: true });
-      const epoch = (owner.getEntry('writer')?.version ?? 0) + 1;
-      await owner.put('writer', `${process.pid}`, epoch);
+      const epoch = owner.getEntry('writer')?.version ?? 0;
       this.#files = { root, blocks, index, owner, epoch };
+      this.#durable = 0;
+      for (const key of blocks.getKeys({ reverse: true, limit: 1 })) this.#durable = key + this.#blockAt(key).count - 1;
+      this.#nextPosition = this.#durable + 1;
     } catch (error) {
+      this.#files = null;
       await root.close();
-      const cause = (error as { commitError?: Promise<never> }).commitError;
-      throw cause ? await cause.catch((reason: unknown) => reason) : error;
+      throw error;
     }
-    this.#durable = 0;
-    for (const key of this.#files.blocks.getKeys({ reverse: true, limit: 1 })) {
-      this.#durable = key + this.#blockAt(key).count - 1;
+  }
+
+  /** Takes the writer's number: commits of whoever had it before fail from now on. */
+  async #claim(): Promise<void> {
+    const files = this.#reading();
+    const epoch = files.epoch + 1;
+    try {
+      await files.owner.put('writer', this.#token, epoch);
+    } catch (error) {
+      throw await commitErrorOf(error);
     }
-    this.#nextPosition = this.#durable + 1;
+    this.#files = { ...files, epoch };
   }
 
   async #closeFiles(): Promise<void> {
     const files = this.#files;
     this.#files = null;
     await files?.root.close();
+  }
+}
+
+/** A new file outlives a crash only when its directory has been flushed too. */
+function syncDirectory(dir: string): void {
+  const fd = openSync(dir, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** lmdb rejects with the fact that a commit failed; why it did is a promise inside. */
+async function commitErrorOf(failure: unknown): Promise<unknown> {
+  try {
+    await (failure as { commitError?: Promise<never> }).commitError;
+    return failure;
+  } catch (reason) {
+    return reason;
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EmbeddedLog } from './embedded-log.js';
 import { eventLogContract } from './event-log.contract.js';
 import { EventStoreDBLog } from './eventstoredb-log.js';
-import { WireEndpoint } from './wire/wire-endpoint.js';
+import { startWireEndpoint } from './wire/wire-endpoint.js';
 
 const { EVENTSTORE_URL } = process.env;
 
@@ -16,7 +16,7 @@ if (EVENTSTORE_URL) {
   eventLogContract("EventStoreDB's client on the wire endpoint", async () => {
     const dir = mkdtempSync(join(tmpdir(), 'eventstoredb-log-'));
     const log = await EmbeddedLog.open({ dir, clock: { nowMs: () => Date.now() } });
-    const endpoint = await WireEndpoint.listen({ log, port: 0 });
+    const endpoint = await startWireEndpoint(log, { port: 0 });
     return {
       open: async () => EventStoreDBLog.connect({ url: `esdb://127.0.0.1:${endpoint.port}?tls=false` }),
       stop: async () => {

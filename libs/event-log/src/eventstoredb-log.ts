@@ -570,7 +570,7 @@ function toRecorded(frame: ResolvedEvent): RecordedEvent | null {
   const { event } = frame;
   const position = positionIn(frame);
   if (!event || position === null || !event.isJson) return null;
-  if (event.type.startsWith('$') || event.streamId.startsWith('$') || !isObject(event.data)) return null;
+  if (event.type.startsWith('$') || !isObject(event.data)) return null;
   return {
     id: event.id,
     type: event.type,
@@ -606,7 +606,9 @@ function matcher(filter: LogFilter | undefined): (event: RecordedEvent) => boole
   const types = filter?.eventTypes ? new Set(filter.eventTypes) : null;
   const prefixes = filter?.streamPrefixes;
   return ({ type, stream }) =>
-    (!types || types.has(type)) && (!prefixes || prefixes.some((prefix) => stream.startsWith(prefix)));
+    !stream.startsWith('$') &&
+    (!types || types.has(type)) &&
+    (!prefixes || prefixes.some((prefix) => stream.startsWith(prefix)));
 }
 
 function translated(error: unknown): EventLogError {

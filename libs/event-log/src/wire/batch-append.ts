@@ -4,7 +4,9 @@ import statusMessages from '@eventstore/db-client/generated/status_pb.js';
 import type { Status } from '@eventstore/db-client/generated/status_pb.js';
 import streamMessages from '@eventstore/db-client/generated/streams_pb.js';
 import type { BatchAppendReq, BatchAppendResp } from '@eventstore/db-client/generated/streams_pb.js';
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import codes from '@eventstore/db-client/generated/code_pb.js';
+import type { Code } from '@eventstore/db-client/generated/code_pb.js';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
 import anyMessages from 'google-protobuf/google/protobuf/any_pb.js';
 import emptyMessages from 'google-protobuf/google/protobuf/empty_pb.js';
 import { type EmbeddedStore, MAX_APPEND_BYTES } from '../embedded-store.js';
@@ -147,12 +149,12 @@ function failed(error: unknown, { stream, expected }: Pending): Status {
     case 'STREAM_DELETED': {
       const details = new sharedMessages.StreamDeleted();
       details.setStreamIdentifier(streamIdentifier(stream));
-      return statusOf(status.NOT_FOUND, 'StreamDeleted', 'event_store.client.StreamDeleted', details);
+      return statusOf(codes.Code.NOT_FOUND, 'StreamDeleted', 'event_store.client.StreamDeleted', details);
     }
     case 'APPEND_TOO_LARGE':
       return tooLarge();
     case 'STORE_UNAVAILABLE':
-      return statusOf(status.OK, rpcErrorOf(error).details, 'event_store.client.Empty', new sharedMessages.Empty());
+      return statusOf(codes.Code.OK, rpcErrorOf(error).details, 'event_store.client.Empty', new sharedMessages.Empty());
   }
 }
 
@@ -193,31 +195,36 @@ function wrongExpectedVersion(expected: ExpectedRevision, actual: number | null)
     default:
       details.setExpectedStreamPosition(String(expected));
   }
-  return statusOf(status.ALREADY_EXISTS, 'WrongExpectedVersion', 'event_store.client.WrongExpectedVersion', details);
+  return statusOf(
+    codes.Code.ALREADY_EXISTS,
+    'WrongExpectedVersion',
+    'event_store.client.WrongExpectedVersion',
+    details,
+  );
 }
 
 function tooLarge(): Status {
   const details = new sharedMessages.MaximumAppendSizeExceeded();
   details.setMaxappendsize(MAX_APPEND_BYTES);
   const type = 'event_store.client.MaximumAppendSizeExceeded';
-  return statusOf(status.INVALID_ARGUMENT, 'MaximumAppendSizeExceeded', type, details);
+  return statusOf(codes.Code.INVALID_ARGUMENT, 'MaximumAppendSizeExceeded', type, details);
 }
 
 function badRequest(message: string): Status {
   const details = new sharedMessages.BadRequest();
   details.setMessage(message);
-  return statusOf(status.INVALID_ARGUMENT, 'BadRequest', 'event_store.client.BadRequest', details);
+  return statusOf(codes.Code.INVALID_ARGUMENT, 'BadRequest', 'event_store.client.BadRequest', details);
 }
 
 function timedOut(): Status {
-  return statusOf(status.DEADLINE_EXCEEDED, 'Timeout', 'event_store.client.Timeout', new sharedMessages.Timeout());
+  return statusOf(codes.Code.DEADLINE_EXCEEDED, 'Timeout', 'event_store.client.Timeout', new sharedMessages.Timeout());
 }
 
-function statusOf(code: status, message: string, type: string, details: { serializeBinary(): Uint8Array }): Status {
+function statusOf(code: Code, message: string, type: string, details: { serializeBinary(): Uint8Array }): Status {
   const any = new anyMessages.Any();
   any.pack(details.serializeBinary(), type);
   const outcome = new statusMessages.Status();
-  outcome.setCode(code as number);
+  outcome.setCode(code);
   outcome.setMessage(message);
   return outcome.setDetails(any);
 }

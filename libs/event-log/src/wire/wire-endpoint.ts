@@ -37,41 +37,31 @@ const METHODS: readonly { readonly service: string; readonly method: string; rea
     { service: 'event_store.client.server_features.serverfeatures', method: 'getsupportedmethods' },
   ];
 
+export interface WireEndpoint {
+  readonly port: number;
+  /** Ends all calls; the log stays open. */
+  close(): Promise<void>;
+}
+
 /**
  * The embedded log over EventStoreDB's own gRPC protocol, for its clients in any language: `esdb://127.0.0.1:<port>?tls=false`.
- * It has no access control: it listens on loopback.
+ * It has no access control: it listens on loopback. `port` 0 takes a free one; rejects when the port is taken.
  */
-export class WireEndpoint {
-  readonly port: number;
-  readonly #server: Server;
-
-  private constructor(server: Server, port: number) {
-    this.#server = server;
-    this.port = port;
-  }
-
-  /** `port` 0 takes a free one. Rejects when the port is taken. */
-  static async listen(options: { log: EmbeddedLog; port: number }): Promise<WireEndpoint> {
-    const host = '127.0.0.1';
-    const { store } = options.log;
-    const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
-    let port = options.port;
-    addStreams(server, store);
-    addFeatures(server);
-    addGossip(server, () => ({ host, port, nowMs: store.clock.nowMs() }));
-    port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(`${host}:${options.port}`, ServerCredentials.createInsecure(), (error, bound) => {
-        if (error) reject(error);
-        else resolve(bound);
-      });
+export async function startWireEndpoint(log: EmbeddedLog, options: { port: number }): Promise<WireEndpoint> {
+  const host = '127.0.0.1';
+  const { store } = log;
+  const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
+  let { port } = options;
+  addStreams(server, store);
+  addFeatures(server);
+  addGossip(server, () => ({ host, port, nowMs: store.clock.nowMs() }));
+  port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error) reject(error);
+      else resolve(bound);
     });
-    return new WireEndpoint(server, port);
-  }
-
-  /** Ends all calls; the log stays open. */
-  async close(): Promise<void> {
-    this.#server.forceShutdown();
-  }
+  });
+  return { port, close: async () => server.forceShutdown() };
 }
 
 function addStreams(server: Server, store: EmbeddedStore): void {
