@@ -38,7 +38,9 @@ export class LedgerClient {
       ...(payload === undefined ? {} : { body: payload }),
     });
     const text = await response.text();
-    const json = response.headers.get('content-type')?.includes('json') === true;
+    const json =
+      response.headers.get('content-type')?.includes('json') === true &&
+      !response.headers.get('content-type')!.includes('ndjson');
     return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
   }
 

@@ -1,0 +1,444 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CommandBus } from '@nestjs/cqrs';
+import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
+import { startWireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
+import { SystemClock } from '#libs/platform/src/clock.js';
+import { makeLogger } from '#libs/platform/src/logging.js';
+import { parseSettings } from '#libs/platform/src/settings.js';
+import { LedgerClient, type Answer, type Call } from './support/ledger-client.js';
+import { hasRedis, startRedis } from './support/redis-server.js';
+
+const ADMIN_KEY = 'an-administrators-key-of-the-e2e';
+/** A Monday; calendars of the default configuration are in UTC, office hours 9 to 17. */
+const START = '2026-03-02T09:00:00.000Z';
+
+interface Backend {
+  readonly name: string;
+  readonly redis: boolean;
+  open(dir: string): Promise<{ env: Record<string, string>; close(): Promise<void> }>;
+}
+
+const backends: readonly Backend[] = [
+  { name: 'embedded log, memory', redis: false, open: async () => ({ env: {}, close: async () => undefined }) },
+  {
+    name: 'embedded log, Redis',
+    redis: true,
+    async open() {
+      const redis = await startRedis();
+      return { env: { REDIS_URL: redis.url }, close: () => redis.stop() };
+    },
+  },
+  {
+    name: 'EventStoreDB client over the wire, Redis',
+    redis: true,
+    async open(dir) {
+      const redis = await startRedis();
+      const log = await EmbeddedLog.open({ dir: join(dir, 'server'), clock: new SystemClock() });
+      const wire = await startWireEndpoint(log, { port: 0 });
+      return {
+        env: {
+          REDIS_URL: redis.url,
+          EVENTSTORE_URL: `esdb://127.0.0.1:${wire.port}?tls=false`,
+        },
+        async close() {
+          await wire.close();
+          await log.close();
+          await redis.stop();
+        },
+      };
+    },
+  },
+];
+
+/** Ids that a test chooses, so that every backend answers alike. */
+const uuid = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+const [ANNA, BEN, CARLA, DORA] = [uuid(1), uuid(2), uuid(3), uuid(4)] as const;
+
+const RANDOM_UUID = /^(?!00000000)[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-/;
+
+/** What may differ between backends and runs: places in the log, and the ids of the sweeper's own commands. */
+function normalised(value: unknown): unknown {
+  if (typeof value === 'string') {
+    if (/^[0-9a-f]{16}$/.test(value)) return '<position>';
+    if (RANDOM_UUID.test(value)) return '<random>';
+    return value.replaceAll(/after=[0-9a-f]{16}/g, 'after=<position>');
+  }
+  if (Array.isArray(value)) return value.map(normalised);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, normalised(item)]));
+}
+
+const expectProblem = (answer: Answer, status: number, code: string) => {
+  expect({ status: answer.status, code: answer.body.code, type: answer.headers.get('content-type') }).toEqual({
+    status,
+    code,
+    type: 'application/problem+json; charset=utf-8',
+  });
+  expect(answer.body).toEqual(
+    expect.objectContaining({
+      type: expect.any(String),
+      title: expect.any(String),
+      detail: expect.any(String),
+      status,
+      fields: expect.any(Array),
+      retryable: expect.any(Boolean),
+    }),
+  );
+};
+
+const capture = (leadId: string, name: string, code: string) => ({
+  leadId,
+  person: { givenName: name, familyName: 'Example', email: `${name.toLowerCase()}@example.org` },
+  companyName: `${name} & Sons`,
+  captureMethod: 'form',
+  interest: { kind: 'active', request: 'demo', message: 'Call me' },
+  source: { channel: 'search', code },
+  consents: [{ purpose: 'email_marketing', basis: 'consent', textVersion: '1' }],
+  location: { country: 'DE', city: 'Berlin' },
+});
+const yes = { value: 'yes', note: 'She said so on the phone' };
+const allYes = { interest: yes, need: yes, budget: yes, authority: yes, timing: yes };
+
+const transcripts = new Map<string, unknown[]>();
+
+describe.each(backends)('the ledger on $name', ({ name, redis, open }) => {
+  const run = redis && !hasRedis() ? it.skip : it;
+  let dir: string;
+  let backend: Awaited<ReturnType<Backend['open']>>;
+  let ledger: RunningLedger;
+  let admin: LedgerClient;
+  let marketing: LedgerClient;
+  let rita: LedgerClient;
+  let analyst: LedgerClient;
+  let ops: LedgerClient;
+  const transcript: unknown[] = [];
+  let commands = 0;
+
+  /** Asks, and writes the answer down for the comparison of backends. */
+  const told = async (answer: Promise<Answer>): Promise<Answer> => {
+    const { status, body, headers } = await answer;
+    transcript.push(normalised({ status, body, etag: headers.get('etag') }));
+    return { status, body, headers };
+  };
+  const command = async (client: LedgerClient, path: string, body: unknown = {}, status = 200): Promise<Answer> => {
+    const answer = await told(client.command(path, body, uuid(1000 + commands++)));
+    if (answer.status !== status) throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    return answer;
+  };
+  const setClock = async (now: string, sweep: 'continuous' | 'none' = 'continuous') => {
+    const answer = await admin.call('PUT', '/v1/testing/clock', { body: { now, sweep } });
+    expect(answer).toMatchObject({ status: 200, body: { now } });
+  };
+  const report = async (path: string) => {
+    const answer = await told(analyst.get(path));
+    if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+
+  beforeAll(async () => {
+    if (redis && !hasRedis()) return;
+    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-e2e-'));
+    backend = await open(dir);
+    const settings = parseSettings({
+      DATA_DIR: join(dir, 'data'),
+      PORT: '0',
+      LEDGER_ADMIN_KEY: ADMIN_KEY,
+      // The same for all: keyed hashes of identities are part of what is compared.
+      LEDGER_MASTER_KEY: Buffer.alloc(32, 5).toString('base64'),
+      LEDGER_TEST_CLOCK: '1',
+      LOG_LEVEL: 'silent',
+      ...backend.env,
+    });
+    ledger = await runLedger(settings, makeLogger('silent', 'e2e'));
+    admin = new LedgerClient(ledger.url, ADMIN_KEY);
+    await setClock(START, 'none');
+    const keyFor = async (actorId: string, role: string, teams: string[]) => {
+      const answer = await admin.call('POST', '/v1/keys', { body: { name: actorId, actorId, role, teams } });
+      expect(answer.status).toBe(201);
+      return admin.as(answer.body.key);
+    };
+    marketing = await keyFor('mia', 'marketing', ['marketing']);
+    rita = await keyFor('rita', 'sales', ['sales']);
+    analyst = await keyFor('ana', 'analyst', []);
+    ops = await keyFor('olga', 'ops', []);
+  }, 60_000);
+
+  afterAll(async () => {
+    if (redis && !hasRedis()) return;
+    transcripts.set(name, transcript);
+    await ledger?.stop();
+    await backend?.close();
+    await rm(dir, { recursive: true, force: true });
+  }, 30_000);
+
+  run('is ready and tells so', async () => {
+    expect((await admin.call('GET', '/readyz', { key: null })).body).toMatchObject({ ready: true });
+    expect((await admin.call('GET', '/healthz', { key: null })).status).toBe(200);
+  });
+
+  run('works a lead from capture to won', async () => {
+    const captured = await command(marketing, '/v1/leads', capture(ANNA, 'Anna', 'google_ads'), 201);
+    expect(captured.body).toMatchObject({ leadId: ANNA, state: 'LEAD', replayed: false });
+    expect(captured.headers.get('etag')).toBe(`"${captured.body.revision}"`);
+
+    const marked = await command(marketing, `/v1/leads/${ANNA}/mark-mql`, { reason: 'meets the agreed criteria' });
+    expect(marked.body.events.map((event: { type: string }) => event.type)).toEqual(
+      expect.arrayContaining(['MarkedMQL', 'HandedOffToSales', 'SlaClockStarted']),
+    );
+    await setClock('2026-03-02T11:00:00.000Z');
+    expect((await command(rita, `/v1/leads/${ANNA}/accept`)).body.state).toBe('SAL');
+    await setClock('2026-03-02T14:00:00.000Z');
+    await command(rita, `/v1/leads/${ANNA}/contact-attempts`, {
+      channel: 'phone',
+      outcome: 'connected',
+      note: 'Nice call',
+    });
+    await setClock('2026-03-04T10:00:00.000Z');
+    expect((await command(rita, `/v1/leads/${ANNA}/mark-sql`, { qualification: allYes })).body.state).toBe('SQL');
+    const opened = await command(rita, `/v1/leads/${ANNA}/open-opportunity`, {
+      amount: { amountMinor: 1_200_000, currency: 'EUR' },
+      expectedCloseDate: '2026-04-15',
+    });
+    expect(opened.body.state).toBe('OPPORTUNITY');
+    await setClock('2026-03-09T10:00:00.000Z');
+    await command(rita, `/v1/leads/${ANNA}/change-deal-stage`, { to: 'demo' });
+    await command(rita, `/v1/leads/${ANNA}/verify-deal-value`, { evidence: 'signed_quote' });
+    const won = await command(rita, `/v1/leads/${ANNA}/win`, { amount: { amountMinor: 1_200_000, currency: 'EUR' } });
+    expect(won.body.state).toBe('CUSTOMER');
+
+    const card = await told(rita.get(`/v1/leads/${ANNA}?after=${won.body.position}`));
+    expect(card.status).toBe(200);
+    expect(card.body).toMatchObject({
+      leadId: ANNA,
+      state: 'CUSTOMER',
+      person: { givenName: 'Anna', email: 'anna@example.org' },
+      revision: won.body.revision,
+    });
+  });
+
+  run('answers a repeated command with its first outcome and appends nothing', async () => {
+    const body = capture(DORA, 'Dora', 'fair');
+    const first = await marketing.command('/v1/leads', body, 'dora-by-form-17');
+    const head = await ledger.log.head();
+    const again = await marketing.command('/v1/leads', body, 'dora-by-form-17');
+    expect(again.status).toBe(first.status);
+    expect(again.body).toEqual({ ...first.body, replayed: true });
+    expect(await ledger.log.head()).toBe(head);
+  });
+
+  run('breaches a promise that nobody kept, once, at the due instant', async () => {
+    await setClock('2026-03-10T09:00:00.000Z');
+    await command(marketing, '/v1/leads', capture(BEN, 'Ben', 'google_ads'), 201);
+    await command(marketing, `/v1/leads/${BEN}/mark-mql`, { reason: 'agreed criteria' });
+    await setClock('2026-03-12T12:00:00.000Z');
+    const breaches = await report('/v1/sla/breaches');
+    expect(breaches.items).toHaveLength(1);
+    expect(breaches.items[0]).toMatchObject({
+      leadId: BEN,
+      clockType: 'handoff_response',
+      dueAt: '2026-03-10T17:00:00.000Z',
+    });
+    const sweep = await admin.call('POST', '/v1/testing/sweep', { body: { instances: 3 } });
+    expect(sweep.status).toBe(200);
+    expect((await report('/v1/sla/breaches')).items).toHaveLength(1);
+    expect((await command(rita, `/v1/leads/${BEN}/accept`)).body.state).toBe('SAL');
+  });
+
+  run('recycles a lead that is not ready', async () => {
+    await command(marketing, '/v1/leads', capture(CARLA, 'Carla', 'webinar'), 201);
+    await command(marketing, `/v1/leads/${CARLA}/mark-mql`, { reason: 'agreed criteria' });
+    await command(rita, `/v1/leads/${CARLA}/accept`);
+    await command(rita, `/v1/leads/${CARLA}/contact-attempts`, { channel: 'phone', outcome: 'connected' });
+    const recycled = await command(rita, `/v1/leads/${CARLA}/recycle`, {
+      reasonCode: 'timing',
+      nurtureTrackId: 'later',
+      revisitOn: '2026-09-01',
+    });
+    expect(recycled.body.state).toBe('RECYCLED');
+  });
+
+  run('answers every report with the same figures', async () => {
+    const position = (await report('/v1/events?limit=1000')).position;
+    const at = (path: string) => report(`${path}${path.includes('?') ? '&' : '?'}after=${position}`);
+    const stock = await at('/v1/reports/stock');
+    expect(stock.total.states).toMatchObject({ CUSTOMER: { count: 1 }, SAL: { count: 1 }, RECYCLED: { count: 1 } });
+    expect(stock.position >= position).toBe(true);
+    const funnel = await at('/v1/reports/funnel?by=source');
+    expect(funnel.rows.map((row: { dimensions: { source: string } }) => row.dimensions.source).sort()).toEqual([
+      'fair',
+      'google_ads',
+      'webinar',
+    ]);
+    for (const name of ['flow', 'stage-durations', 'acceptance', 'sla', 'sales-cycle', 'win-rate'])
+      await at(`/v1/reports/${name}?from=2026-03-01&to=2026-04-01&by=source`);
+    await at('/v1/sla/clocks');
+    await at('/v1/leads?limit=2');
+    await at('/v1/audit');
+    for (const leadId of [ANNA, BEN, CARLA]) {
+      const timeline = await at(`/v1/leads/${leadId}/timeline`);
+      expect(timeline.items.length).toBeGreaterThan(3);
+    }
+    expect((await at(`/v1/leads/${BEN}`)).state).toBe('SAL');
+  });
+
+  run('drills into exactly the leads behind a figure', async () => {
+    const { total } = await report('/v1/reports/stock');
+    const drilled = await report(total.states.CUSTOMER.drill);
+    expect(drilled.items.map((item: { leadId: string }) => item.leadId)).toEqual([ANNA]);
+  });
+
+  run('feeds events downstream without personal data', async () => {
+    const page = await report(`/v1/events?leadId=${ANNA}&limit=3`);
+    expect(page).toMatchObject({ more: true });
+    expect(page.events[0]).toMatchObject({
+      specversion: '1.0',
+      type: 'io.leadledger.LeadCaptured.v1',
+      subject: ANNA,
+      time: START,
+      recordedat: START,
+      actor: 'user:mia',
+    });
+    const all = await analyst.get('/v1/events?limit=1000');
+    const text = JSON.stringify(all.body);
+    expect(text).not.toMatch(/anna@example\.org|Berlin|Call me|Nice call|sealed/);
+    const next = await analyst.get(`/v1/events?leadId=${ANNA}&limit=3&after=${page.position}`);
+    expect(next.body.events[0].revision).toBe(3);
+    expect((await analyst.get(`/v1/events?types=DealWon`)).body.events).toHaveLength(1);
+  });
+
+  run('wakes a long poll when something is recorded', async () => {
+    const { position } = (await analyst.get('/v1/events?limit=1000')).body;
+    const waiting = analyst.get(`/v1/events?after=${position}&wait=20`);
+    await command(marketing, `/v1/leads/${CARLA}/behaviours`, { kind: 'page_view' });
+    expect((await waiting).body.events.map((event: { type: string }) => event.type)).toEqual([
+      'io.leadledger.BehaviourRecorded.v1',
+    ]);
+  });
+
+  run('takes commands as NDJSON, one result line per input line, in order', async () => {
+    const lines = [
+      { command: 'CaptureLead', commandId: uuid(90), ...capture(uuid(50), 'Emil', 'fair') },
+      { command: 'RecordBehaviour', leadId: uuid(50), commandId: uuid(91), kind: 'pricing_page' },
+      { command: 'AcceptLead', leadId: uuid(50), commandId: uuid(92) },
+      { command: 'Nonsense', leadId: uuid(50) },
+      { command: 'RecordBehaviour', leadId: uuid(51), commandId: uuid(93), kind: 'pricing_page' },
+    ];
+    const raw = `${lines.map((line) => JSON.stringify(line)).join('\n')}\n{"broken\n`;
+    const answer = await marketing.call('POST', '/v1/commands', {
+      raw,
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    expect(answer.status).toBe(200);
+    const results = String(answer.body)
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    transcript.push(normalised(results));
+    expect(results.map(({ line, code, state }) => [line, code ?? state])).toEqual([
+      [1, 'LEAD'],
+      [2, 'LEAD'],
+      [3, 'FORBIDDEN_ROLE'],
+      [4, 'VALIDATION_FAILED'],
+      [5, 'LEAD_NOT_FOUND'],
+      [6, 'VALIDATION_FAILED'],
+    ]);
+  });
+
+  run(
+    'refuses bad input with the code of the specification and appends nothing',
+    async () => {
+      await command(marketing, `/v1/leads/${DORA}/mark-mql`, { reason: 'agreed criteria' });
+      const head = await ledger.log.head();
+      const body = capture(uuid(70), 'Frieda', 'fair');
+      const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`;
+      const array = '['.repeat(10_000) + ']'.repeat(10_000);
+      const huge = JSON.stringify({ companyName: 'x'.repeat(3 * 2 ** 20) });
+      const surrogate = JSON.stringify(body).replace('frieda@', String.raw`\ud800@`);
+      const view = { kind: 'page_view' };
+      const form = { 'content-type': 'application/x-www-form-urlencoded' };
+      const ndjson = { 'content-type': 'application/x-ndjson' };
+      const captured = (body: unknown) => marketing.call('POST', '/v1/leads', { body });
+      const sent = (raw: Call['raw'], headers = {}) => marketing.call('POST', '/v1/leads', { raw, headers });
+      const viewed = (more: object = {}, id?: string, headers?: Record<string, string>) =>
+        marketing.command(`/v1/leads/${BEN}/behaviours`, { ...view, ...more }, id, headers);
+      // prettier-ignore
+      const cases: readonly [what: string, ask: () => Promise<Answer>, status: number, code: string, field?: string][] = [
+      ['malformed JSON', () => sent('{"person":'), 400, 'VALIDATION_FAILED'],
+      ['no JSON object', () => sent('[]'), 400, 'VALIDATION_FAILED'],
+      ['an unknown field', () => captured({ ...body, colour: 'red' }), 400, 'VALIDATION_FAILED', 'colour'],
+      ['an unknown nested field', () => captured({ ...body, person: { shoeSize: 43 } }), 400, 'VALIDATION_FAILED', 'person.shoeSize'],
+      ['a wrong type', () => captured({ ...body, companyName: 7 }), 400, 'VALIDATION_FAILED', 'companyName'],
+      ['10,000-deep JSON', () => sent(deep), 400, 'VALIDATION_FAILED'],
+      ['a 10,000-deep array', () => sent(array), 400, 'VALIDATION_FAILED'],
+      ['a huge body', () => sent(huge), 413, 'VALIDATION_FAILED'],
+      ['a lone surrogate', () => sent(surrogate), 400, 'VALIDATION_FAILED', 'person.email'],
+      ['bytes that are not UTF-8', () => sent(Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), 400, 'VALIDATION_FAILED'],
+      ['another content type', () => sent('a=b', form), 400, 'VALIDATION_FAILED', 'content-type'],
+      ['NDJSON where JSON belongs', () => sent('{}', ndjson), 400, 'VALIDATION_FAILED', 'content-type'],
+      ['JSON where NDJSON belongs', () => marketing.call('POST', '/v1/commands', { body: {} }), 400, 'VALIDATION_FAILED', 'content-type'],
+      ['an e-mail address that is none', () => captured({ ...body, person: { email: 'nobody' } }), 400, 'EMAIL_INVALID', 'person.email'],
+      ['an unknown lead', () => rita.command(`/v1/leads/${uuid(404)}/accept`), 404, 'LEAD_NOT_FOUND'],
+      ['a lead id that is none', () => rita.command('/v1/leads/nobody/accept'), 404, 'LEAD_NOT_FOUND'],
+      ['an unknown lead asked for', () => rita.get(`/v1/leads/${uuid(404)}`), 404, 'LEAD_NOT_FOUND'],
+      ['the wrong state', () => rita.command(`/v1/leads/${ANNA}/accept`), 422, 'INVALID_TRANSITION'],
+      ['the wrong role', () => marketing.command(`/v1/leads/${BEN}/mark-sql`), 403, 'FORBIDDEN_ROLE'],
+      ['the wrong role for marking', () => rita.command(`/v1/leads/${BEN}/mark-mql`), 403, 'FORBIDDEN_ROLE'],
+      ['an analyst who commands', () => analyst.command(`/v1/leads/${BEN}/behaviours`, view), 403, 'FORBIDDEN_ROLE'],
+      ['ops who accepts for nobody', () => ops.command(`/v1/leads/${DORA}/accept`), 403, 'FORBIDDEN_ROLE'],
+      ['keys wanted by marketing', () => marketing.call('POST', '/v1/keys', { body: { name: 'x', role: 'admin' } }), 403, 'FORBIDDEN_ROLE'],
+      ['a stale revision', () => viewed({}, uuid(7001), { 'if-match': '"0"' }), 409, 'CONFLICT'],
+      ['a revision that is none', () => viewed({}, uuid(7002), { 'if-match': 'latest' }), 400, 'VALIDATION_FAILED', 'If-Match'],
+      ['a reused command id', () => marketing.command('/v1/leads', { ...body, leadId: DORA }, 'dora-by-form-17'), 409, 'COMMAND_ID_REUSED'],
+      ['a command id that is none', () => marketing.command('/v1/leads', body, 'x'.repeat(201)), 400, 'VALIDATION_FAILED', 'Idempotency-Key'],
+      ['a future time', () => viewed({ occurredAt: '2026-12-24T00:00:00Z' }), 400, 'OCCURRED_IN_FUTURE'],
+      ['a time long ago', () => viewed({ occurredAt: '2026-01-24T00:00:00Z' }), 400, 'BACKDATE_LIMIT_EXCEEDED'],
+      ['a time that is none', () => viewed({ occurredAt: 'yesterday' }), 400, 'VALIDATION_FAILED', 'occurredAt'],
+      ['an unknown behaviour', () => viewed({ kind: 'sneezed' }), 422, 'UNKNOWN_BEHAVIOUR'],
+      ['no key', () => marketing.call('GET', '/v1/reports/stock', { key: null }), 401, 'UNAUTHENTICATED'],
+      ['a wrong key', () => marketing.as('ll_0123456789abcdef_nope').get('/v1/reports/stock'), 401, 'UNAUTHENTICATED'],
+      ['no key and a malformed body', () => marketing.call('POST', '/v1/leads', { key: null, raw: '{' }), 401, 'UNAUTHENTICATED'],
+      ['an unknown action', () => rita.command(`/v1/leads/${BEN}/teleport`), 404, 'NOT_FOUND'],
+      ['an unknown path', () => rita.get('/v1/nothing'), 404, 'NOT_FOUND'],
+      ['another method', () => rita.call('DELETE', '/v1/reports/stock'), 405, 'METHOD_NOT_ALLOWED'],
+      ['a malformed path', () => rita.get('/v1/leads/%E0%A4%A'), 400, 'VALIDATION_FAILED'],
+      ['an unknown query parameter', () => analyst.get('/v1/reports/stock?colour=red'), 400, 'VALIDATION_FAILED', 'colour'],
+      ['an unknown parameter of the feed', () => analyst.get('/v1/events?colour=red'), 400, 'VALIDATION_FAILED', 'colour'],
+      ['an unknown event type', () => analyst.get('/v1/events?types=Nothing'), 400, 'VALIDATION_FAILED', 'types.0'],
+      ['a position that is none', () => analyst.get('/v1/reports/stock?after=yesterday'), 400, 'VALIDATION_FAILED', 'after'],
+      ['a position far ahead', () => analyst.get('/v1/reports/stock?after=7fffffffffffffff'), 503, 'PROJECTION_BEHIND'],
+      ['an unknown report', () => analyst.get('/v1/reports/horoscope'), 404, 'NOT_FOUND'],
+      ['an unknown time zone', () => analyst.get('/v1/reports/funnel?tz=Mars/Olympus'), 400, 'VALIDATION_FAILED', 'tz'],
+      ['a clock that runs backwards', () => admin.call('PUT', '/v1/testing/clock', { body: { now: START } }), 400, 'VALIDATION_FAILED', 'now'],
+    ];
+      for (const [what, ask, status, code, field] of cases) {
+        const answer = await told(ask());
+        try {
+          expectProblem(answer, status, code);
+          if (field !== undefined)
+            expect(answer.body.fields.map((one: { field: string }) => one.field)).toContain(field);
+        } catch (error) {
+          throw new Error(`${what}: ${(error as Error).message}\n${JSON.stringify(answer.body)}`, { cause: error });
+        }
+      }
+      expect(await ledger.log.head()).toBe(head);
+    },
+    60_000,
+  );
+
+  run('has exactly one handler for the commands on its bus', () => {
+    const { handlers } = ledger.app.get(CommandBus) as unknown as { handlers: ReadonlyMap<string, unknown> };
+    expect(handlers.size).toBe(1);
+  });
+});
+
+describe('the backends', () => {
+  it('answer alike, to the letter', () => {
+    const [[, reference] = ['', []], ...others] = [...transcripts];
+    expect(reference.length).toBeGreaterThan(60);
+    for (const [name, transcript] of others) expect({ name, transcript }).toEqual({ name, transcript: reference });
+  });
+});
