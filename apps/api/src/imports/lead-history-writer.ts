@@ -140,6 +140,8 @@ export class LeadHistoryWriter implements HistoryWriter {
       causationId: importId,
     };
     const nowMs = this.options.clock.nowMs();
+    const ids: string[] = [];
+    const idOf = (ordinal: number): string => (ids[ordinal] ??= eventId(commandId, ordinal));
     const events = decide(before, command, {
       nowMs,
       commandId,
@@ -147,13 +149,13 @@ export class LeadHistoryWriter implements HistoryWriter {
       actor: { ...origin.actor, role: 'system' },
       policies: this.options.policies,
       newId: (name) => derivedId(name, commandId),
-      eventId: (ordinal) => eventId(commandId, ordinal),
+      eventId: idOf,
       import: { jobId: importId, outOfOrder },
     }).map((event) => withIdentity(event, keys));
     let state = before;
     for (const [ordinal, event] of events.entries())
       state = evolve(state, event, {
-        eventId: eventId(commandId, ordinal),
+        eventId: idOf(ordinal),
         revision: state.revision + 1,
         recordedAtMs: nowMs,
         actor: origin.actor,

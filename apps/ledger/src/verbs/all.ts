@@ -1,5 +1,23 @@
+import { doctorVerb } from './doctor.js';
+import { eventsVerb } from './events.js';
+import { exportVerb } from './export.js';
+import { importVerb } from './import.js';
+import { keysVerb } from './keys.js';
+import { leadVerb } from './lead.js';
+import { parkedVerb, projectionsVerb, rebuildVerb } from './projections.js';
 import { start } from './start.js';
 import type { Verb } from './verb.js';
 
 /** Every verb of the CLI, in the order of its help. */
-export const verbs: readonly Verb[] = [start];
+export const verbs: readonly Verb[] = [
+  start,
+  importVerb,
+  exportVerb,
+  leadVerb,
+  eventsVerb,
+  projectionsVerb,
+  rebuildVerb,
+  parkedVerb,
+  keysVerb,
+  doctorVerb,
+];
