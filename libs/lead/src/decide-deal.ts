@@ -34,7 +34,7 @@ export const dealRules: Rules<
     decide(decision, body) {
       const { amount, expectedCloseDate, productLine, horizon } = body;
       // SAL → OPPORTUNITY is T9 and T11 in one command, not a skip (spec §3.3).
-      if (decision.state === 'SAL') becomeSql(decision, body);
+      if (decision.state === 'SAL' && !decision.isImport) becomeSql(decision, body);
       const { context, isImport, lead, pipeline, state } = decision;
       requireAmount(amount);
       const stage = body.dealStage === undefined ? stagesOf(decision)[0]! : stageOf(decision, body.dealStage);
@@ -88,7 +88,7 @@ export const dealRules: Rules<
       });
       const skipped = direction === 'forward' ? stages.slice(fromIndex + 1, toIndex).map(({ code }) => code) : [];
       decision.guard(
-        skipped.length === 0 || decision.pipeline.allowForwardStageSkip,
+        skipped.length === 0 || decision.pipeline.allowForwardStageSkip || decision.isImport,
         'STAGE_SKIP_NOT_ALLOWED',
         `the pipeline asks for ${skipped.join(', ')} first`,
         { skippedStages: skipped },
@@ -133,9 +133,14 @@ export const dealRules: Rules<
   ChangeCloseDate: {
     decide(decision, { dealId, expectedCloseDate, reason }) {
       const deal = openDeal(decision, dealId);
-      decision.guard(!inPast(decision, expectedCloseDate), 'CLOSE_DATE_IN_PAST', 'it should close ahead', {
-        field: 'expectedCloseDate',
-      });
+      decision.guard(
+        decision.isImport || !inPast(decision, expectedCloseDate),
+        'CLOSE_DATE_IN_PAST',
+        'it should close ahead',
+        {
+          field: 'expectedCloseDate',
+        },
+      );
       const old = deal.expectedCloseDate ?? expectedCloseDate;
       decision.record('DealCloseDateChanged', { dealId: deal.dealId, old, new: expectedCloseDate, reason });
     },

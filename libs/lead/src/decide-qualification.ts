@@ -91,12 +91,16 @@ export const qualificationRules: Rules<
       decision.guard(inTeam(decision, teamId), 'NOT_IN_ASSIGNED_TEAM', `${personId} is not in team ${teamId}`, {
         teamId,
       });
-      const ownerId = chosen ?? lead.ownerId ?? personId;
+      // Whoever imports history is not the one who accepted then.
+      const ownerId = chosen ?? lead.ownerId ?? (decision.isImport ? null : personId);
       const acceptance = decision.nextEventId;
       decision.move(
         'AcceptedBySales',
         'SAL',
-        { handoffId: handoff?.handoffId ?? context.newId('handoff'), acceptedBy: personId },
+        {
+          handoffId: handoff?.handoffId ?? context.newId('handoff'),
+          acceptedBy: decision.isImport ? (ownerId ?? personId) : personId,
+        },
         {
           ownerId,
           teamId,
@@ -265,7 +269,7 @@ function inTeam({ context: { actor, policies } }: Decision, teamId: string): boo
 /** Started by the acceptance; met in the same step when contact was made since the offer (spec §6.1). */
 function firstContact(
   decision: Decision,
-  { teamId, ownerId, contactSinceMs }: { teamId: string; ownerId: string; contactSinceMs: number },
+  { teamId, ownerId, contactSinceMs }: { teamId: string; ownerId: string | null; contactSinceMs: number },
 ): LeadEvent[] {
   const { atMs, context, isImport, lead, pipeline } = decision;
   if (isImport) return [];
@@ -284,7 +288,7 @@ function firstContact(
       clockType,
       startMs: atMs,
       teamId,
-      ownerId,
+      ownerId: ownerId ?? undefined,
       byEventId,
     });
   }

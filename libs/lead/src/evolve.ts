@@ -67,7 +67,12 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return { ...lead, details: withoutEmpty({ ...lead.details, ...changed }) };
     }
     case 'OwnerAssigned':
-      return { ...lead, ownerId: event.data.ownerId, teamId: event.data.teamId };
+      return {
+        ...lead,
+        ownerId: event.data.ownerId,
+        teamId: event.data.teamId,
+        clocks: evolveClock(lead.clocks, event),
+      };
 
     case 'BehaviourRecorded':
       if (!HAND_RAISES.has(event.data.kind)) return lead;
@@ -108,13 +113,17 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
 
     case 'HandedOffToSales': {
       const { handoffId, teamId, ownerId } = event.data;
-      const kept = lead.teamId === null || lead.teamId === teamId ? lead.ownerId : null;
+      const owner = {
+        teamId,
+        ownerId: ownerId ?? (lead.teamId === null || lead.teamId === teamId ? lead.ownerId : null),
+      };
       return {
         ...lead,
+        ...owner,
         openHandoff: { handoffId, teamId, ownerId: ownerId ?? null, atMs },
-        teamId,
-        ownerId: ownerId ?? kept,
         lastTransitionAtMs: atMs,
+        // The offer is part of what its mark brought about: a void of the mark takes it back too.
+        latestTransition: lead.latestTransition === null ? null : { ...lead.latestTransition, ...owner },
       };
     }
     case 'QualificationAnswered': {

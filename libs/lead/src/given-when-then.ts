@@ -1,4 +1,5 @@
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
+import type { PipelineDocument } from '#libs/policy/src/documents.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { parseLeadCommand, type Actor, type CommandName, type Role } from './commands.js';
 import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
@@ -51,11 +52,13 @@ export const YES = {
 };
 export const EUR = (amountMinor: number) => ({ amountMinor, currency: 'EUR' });
 
-export const defaultPolicies = (): PolicyBook => {
+const newPolicies = (): PolicyBook => {
   const book = new PolicyBook();
   for (const event of defaultConfigEvents(0)) book.apply(event);
   return book;
 };
+/** Shared by all scenarios that change nothing in it: its calendars are compiled once. */
+const DEFAULT_POLICIES = newPolicies();
 
 interface StoredEvent {
   readonly event: LeadEvent;
@@ -72,15 +75,30 @@ export class Scenario {
   latest: readonly LeadEvent[] = [];
   #commands = 0;
 
-  constructor(
-    readonly policies: PolicyBook = defaultPolicies(),
-    private readonly importing?: DecideContext['import'],
-  ) {}
+  policies = DEFAULT_POLICIES;
+
+  constructor(private readonly importing?: DecideContext['import']) {}
 
   /** The clock, never moved by a command. */
   at(time: string): this {
     this.nowMs = instant(time);
     return this;
+  }
+
+  /** One more event of the organisation's configuration. */
+  configured(stream: string, type: string, data: object): this {
+    if (this.policies === DEFAULT_POLICIES) this.policies = newPolicies();
+    this.policies.apply({ stream, type, data });
+    return this;
+  }
+
+  /** From now on the organisation works by a changed pipeline. */
+  underPipeline(change: Partial<PipelineDocument>): this {
+    const { pipelineId, version, ...document } = this.policies.pipeline('new_business', this.nowMs);
+    const stream = `pipeline-${pipelineId}`;
+    const next = { occurredAt: '2026-01-01T00:00:00.000Z', version: version + 1 };
+    this.configured(stream, 'PipelineDefined', { ...document, ...change, ...next });
+    return this.configured(stream, 'PipelineActivated', { ...next, effectiveFrom: next.occurredAt });
   }
 
   /** Gives a command and stores what it decides. */
@@ -174,8 +192,8 @@ export const ts = (time: string): string => new Date(instant(time)).toISOString(
 export type Stage = 'SUBSCRIBER' | 'LEAD' | 'PROSPECT' | 'MQL' | 'SAL' | 'SQL' | 'OPPORTUNITY' | 'CUSTOMER' | 'LOST' | 'RECYCLED' | 'DISQUALIFIED' | 'JUNK'; // prettier-ignore
 
 /** A lead brought to a state on Monday 2026-03-02 at 10:00, by the usual way. */
-export function given(stage: Stage, policies: PolicyBook = defaultPolicies()): Scenario {
-  const lead = new Scenario(policies);
+export function given(stage: Stage): Scenario {
+  const lead = new Scenario();
   const captured = () => lead.do('CaptureLead', CAPTURE);
   const handedOff = () => captured().do('MarkMQL', { reason: 'fits' });
   const accepted = () => handedOff().do('AcceptLead');
