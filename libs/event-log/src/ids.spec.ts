@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { v5 } from 'uuid';
 import { derivedId, eventId } from './ids.js';
 import { effectiveRecordedAtMs } from './metadata.js';
 
@@ -17,6 +19,14 @@ describe('ids', () => {
     const command = '8f14e45f-ceea-467f-9575-6f1a2a3b4c5d';
     expect(eventId(command, 0)).toBe(eventId(command, 0));
     expect(eventId(command, 0)).not.toBe(eventId(command, 1));
+  });
+
+  it('derives what the uuid package derives, for any name and any namespace', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 700 }), fc.uuid(), (name, namespace) => {
+        expect(derivedId(name, namespace)).toBe(v5(name, namespace));
+      }),
+    );
   });
 
   it('refuses a namespace that is no uuid', () => {

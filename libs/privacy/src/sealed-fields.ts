@@ -44,9 +44,13 @@ export class SealedFields {
   }
 }
 
-/** `associated` (`<leadId>/<eventId>`) binds the ciphertext to its event: it opens nowhere else. */
+/**
+ * Takes what `split` gave and answers the data to store. `associated` (`<leadId>/<eventId>`) binds the ciphertext to its
+ * event: it opens nowhere else.
+ */
 export function seal(plain: Json, personal: Json, key: DataKey, associated: string): Json {
-  return { ...plain, sealed: encrypt(key.key, JSON.stringify(personal), associated).toString('base64') };
+  plain.sealed = encrypt(key.key, JSON.stringify(personal), associated).toString('base64');
+  return plain;
 }
 
 /** Inverse of `seal`; data without `sealed` comes back as it is. SEAL_BROKEN when key, event and bytes do not fit. */
@@ -124,15 +128,19 @@ function split(place: Place, value: unknown): [unknown, unknown] {
   }
   if (!isObject(value)) return [value, undefined];
   let personal: Json | undefined;
-  const rest: Json = { ...value };
-  for (const [field, inner] of place.fields) {
+  const rest: Json = {};
+  // Built anew: deleting from a copy would leave a slow object behind.
+  for (const field of Object.keys(value)) {
+    const inner = place.fields.get(field);
+    if (inner === undefined) {
+      rest[field] = value[field];
+      continue;
+    }
     const [fieldRest, fieldPersonal] = split(inner, value[field]);
-    if (fieldPersonal === undefined) continue;
-    (personal ??= {})[field] = fieldPersonal;
-    if (fieldRest === undefined) delete rest[field];
-    else rest[field] = fieldRest;
+    if (fieldPersonal !== undefined) (personal ??= {})[field] = fieldPersonal;
+    if (fieldRest !== undefined) rest[field] = fieldRest;
   }
-  return [rest, personal];
+  return personal === undefined ? [value, undefined] : [rest, personal];
 }
 
 function merge(plain: unknown, personal: unknown): unknown {

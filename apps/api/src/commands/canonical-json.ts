@@ -1,16 +1,15 @@
 import { hash } from 'node:crypto';
 
-/** JSON with sorted keys and without undefined members: equal values, equal text. */
-export function canonicalJson(value: unknown): string {
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const members: string[] = [];
-  const object = value as Record<string, unknown>;
-  for (const key of Object.keys(object).sort())
-    if (object[key] !== undefined) members.push(`${JSON.stringify(key)}:${canonicalJson(object[key])}`);
-  return `{${members.join(',')}}`;
+/** The same value with its members in one order and without undefined ones: equal values give equal JSON. */
+function ordered(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(ordered);
+  const object = value as Readonly<Record<string, unknown>>;
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(object).sort()) copy[key] = ordered(object[key]);
+  return copy;
 }
 
 /** Tells a repeated command from another one under the same id (spec §2.7). */
 export const hashOfCommand = (name: string, leadId: string | null, body: unknown): string =>
-  hash('sha256', canonicalJson({ name, leadId, body }), 'hex');
+  hash('sha256', JSON.stringify([name, leadId, ordered(body)]), 'hex');

@@ -71,6 +71,8 @@ export class CaptureProcess {
       return this.#attach(command, origin, holder.leadId);
     }
 
+    // Just read: the append that expects no stream need not read it once more.
+    this.commands.streams.runtime.cache.set(leadStream(leadId), existing);
     const startedMs = this.options.clock.nowMs();
     const envelope = this.#envelope(origin);
     if (primary !== undefined) {
