@@ -172,10 +172,16 @@ describe('rejection (T7)', () => {
     ['disqualify', 'student', 'DISQUALIFIED'],
     ['junk', 'spam', 'JUNK'],
   ])('may %s in the same step', (then, thenReasonCode, state) => {
-    const lead = given('MQL').do('RejectLead', { reasonCode: 'bad_data', then, thenReasonCode });
+    const bad = [['reasonCode', 'bad_data']];
+    const lead = given('MQL').do(
+      'RejectLead',
+      Object.fromEntries([...bad, ['then', then], ['thenReasonCode', thenReasonCode]]),
+    );
     expect(lead.lead.state).toBe(state);
     expect(lead.types()).not.toContain('SlaClockStarted');
-    expect(given('MQL').refused('RejectLead', { reasonCode: 'bad_data', then }).code).toBe('UNKNOWN_REASON_CODE');
+    expect(given('MQL').refused('RejectLead', Object.fromEntries([...bad, ['then', then]])).code).toBe(
+      'UNKNOWN_REASON_CODE',
+    );
   });
 });
 

@@ -74,6 +74,7 @@ export class Scenario {
   /** What the last command appended. */
   latest: readonly LeadEvent[] = [];
   #commands = 0;
+  #sweeps = 0;
 
   policies = DEFAULT_POLICIES;
 
@@ -116,15 +117,24 @@ export class Scenario {
       this.do(name, body, actor);
     } catch (error) {
       if (!(error instanceof LeadError)) throw error;
-      if (this.lead !== before) throw new Error('a refused command changed the lead');
-      if (before.state !== null) this.do('SettleClocks', {}, SETTLER);
+      if (this.lead !== before) throw new Error('a refused command changed the lead', { cause: error });
+      if (before.state !== null) this.#settleRefused();
       return error;
     }
     throw new Error(`${name} was not refused: ${this.types().join(', ')}`);
   }
 
   sweep(): this {
-    return this.do('SettleClocks');
+    const command = parseLeadCommand('SettleClocks', this.lead.leadId, {});
+    const commandId = `sweep${++this.#sweeps}`;
+    this.#append(commandId, decide(this.lead, command, this.#context(commandId, SYSTEM)));
+    return this;
+  }
+
+  #settleRefused(): void {
+    const command = parseLeadCommand('SettleClocks', this.lead.leadId, {});
+    const commandId = `c${this.#commands}-settled`;
+    this.#append(commandId, decide(this.lead, command, this.#context(commandId, SETTLER)));
   }
 
   /** Types the last command appended. */
