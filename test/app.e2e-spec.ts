@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { RequestMethod } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { CommandBus } from '@nestjs/cqrs';
+import { routes } from '#apps/api/src/openapi/routes.js';
 import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { startWireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
@@ -433,7 +436,37 @@ describe.each(backends)('the ledger on $name', ({ name, redis, open }) => {
     const { handlers } = ledger.app.get(CommandBus) as unknown as { handlers: ReadonlyMap<string, unknown> };
     expect(handlers.size).toBe(1);
   });
+
+  run('describes every route that it serves, and serves every route that it describes', () => {
+    const described = routes.map(({ method, path }) => ({ method, path: path.replaceAll(/\{(\w+)\}/g, ':$1') }));
+    const served = servedRoutes(ledger.app.get(ModulesContainer));
+    expect(served.length).toBeGreaterThan(30);
+    for (const { method, path } of described)
+      expect(served.filter((one) => one.method === method && matches(one.path, path))).not.toEqual([]);
+    for (const { method, path } of served)
+      expect(described.filter((one) => one.method === method && matches(path, one.path))).not.toEqual([]);
+  });
 });
+
+/** Whether a route, perhaps with parameters, serves a path. */
+const matches = (route: string, path: string): boolean =>
+  new RegExp(`^${route.replaceAll(/:\w+/g, '[^/]+')}$`).test(path);
+
+/** As the decorators of the controllers say it. */
+function servedRoutes(modules: ModulesContainer): { method: string; path: string }[] {
+  const controllers = [...modules.values()].flatMap((module) => [...module.controllers.values()]);
+  return controllers.flatMap(({ metatype }) => {
+    const { prototype } = metatype as { prototype: Record<string, object> };
+    const base = Reflect.getMetadata('path', metatype as object) as string;
+    return Object.getOwnPropertyNames(prototype).flatMap((name) => {
+      const handler = name === 'constructor' ? undefined : prototype[name];
+      const path = handler === undefined ? undefined : (Reflect.getMetadata('path', handler) as string | undefined);
+      if (handler === undefined || path === undefined) return [];
+      const method = RequestMethod[Reflect.getMetadata('method', handler) as number] as string;
+      return [{ method, path: `/${[base, path].filter((part) => part !== '/' && part !== '').join('/')}` }];
+    });
+  });
+}
 
 describe('the backends', () => {
   it('answer alike, to the letter', () => {

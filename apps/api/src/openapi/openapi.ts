@@ -23,7 +23,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   const components: Record<string, Json> = { Problem: jsonSchema(problem, 'output') };
   const place = (schema: z.ZodType, io: 'input' | 'output', name?: string): Json => {
     if (name === undefined) return jsonSchema(schema, io);
-    components[name] ??= jsonSchema(schema, io);
+    components[name] ??= withSharedDefinitions(name, jsonSchema(schema, io), components);
     return { $ref: `#/components/schemas/${name}` };
   };
   const paths: Record<string, Json> = {};
@@ -132,4 +132,23 @@ function parametersOf(route: Route): Json[] {
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Json;
   return json;
+}
+
+/** Recursive parts come as `$defs` of their own document: here they have to be components to be found. */
+function withSharedDefinitions(name: string, { $defs, ...json }: Json, components: Record<string, Json>): Json {
+  if ($defs === undefined) return json;
+  const rename = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(rename);
+    if (value === null || typeof value !== 'object') return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) =>
+        key === '$ref' && typeof item === 'string'
+          ? [key, item.replace(/^#\/\$defs\/_*/, `#/components/schemas/${name}_`)]
+          : [key, rename(item)],
+      ),
+    );
+  };
+  for (const [key, definition] of Object.entries($defs as Json))
+    components[`${name}_${key.replace(/^_*/, '')}`] = rename(definition) as Json;
+  return rename(json) as Json;
 }
