@@ -60,11 +60,10 @@ async function answers(child: ChildProcess, url: string): Promise<void> {
     try {
       await redis.connect();
       await redis.ping();
+      redis.disconnect();
       return;
     } catch {
       await sleep(25);
-    } finally {
-      redis.disconnect();
     }
   }
   throw new Error('redis-server does not answer');

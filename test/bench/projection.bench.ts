@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
+import type { Position, RecordedEvent } from '#libs/event-log/src/event-log.js';
+import { FactDifference } from '#libs/projections/src/fact-difference.js';
+import { ROW_TABLE, rowPartition } from '#libs/projections/src/projection.js';
+import { Projector } from '#libs/projections/src/projector.js';
+import { funnelProjection } from '#libs/read-models/src/funnel-projection.js';
+import type { LeadRow } from '#libs/read-models/src/lead-row.js';
+import { MemoryStore } from '#libs/read-models/src/store/memory-store.js';
+import type { ReadView } from '#libs/read-models/src/store/read-store.js';
+import { RedisStore } from '#libs/read-models/src/store/redis-store.js';
+import { appendGeneratedLeads } from '../support/generated-leads.js';
+import { hasRedis, startRedis } from '../support/redis-server.js';
+import { median } from './median.js';
+
+const LEADS = 20_000;
+const RUNS = 3;
+const BASELINE_EVENTS = 8_000;
+const clock = { nowMs: () => 0 };
+
+export const bench = {
+  name: 'projection',
+
+  /** Catch-up of the funnel's views from the embedded log: into memory, into Redis, and with one MULTI for each event. */
+  async run(): Promise<void> {
+    const dir = mkdtempSync(join(tmpdir(), 'lead-ledger-projection-bench-'));
+    const log = await EmbeddedLog.open({ dir, clock });
+    try {
+      const events = await appendGeneratedLeads(log, LEADS);
+      console.log(`${events.toLocaleString('en')} events of ${LEADS.toLocaleString('en')} leads`);
+      const memory: number[] = [];
+      let memoryDigest = '';
+      for (let run = 0; run < RUNS; run += 1) {
+        const view = new MemoryStore().open('bench', run);
+        memory.push(await catchUp(log, view, events));
+        memoryDigest = await view.digest();
+      }
+      print('catch-up into memory', median(memory), null);
+      if (!hasRedis()) {
+        console.log('Redis: not measured, redis-server is not on PATH');
+        return;
+      }
+      const server = await startRedis();
+      const store = new RedisStore({ url: server.url, commandTimeoutMs: 30_000 });
+      const plain = new Redis(server.url);
+      try {
+        const redis: number[] = [];
+        const baseline: number[] = [];
+        for (let run = 0; run < RUNS; run += 1) {
+          const view = store.open('bench', run);
+          redis.push(await catchUp(log, view, events));
+          if ((await view.digest()) !== memoryDigest) throw new Error('Redis and memory disagree');
+          await store.drop('bench', run);
+          baseline.push(await oneByOne(log, plain));
+          await plain.flushall();
+        }
+        print('one MULTI for each event', median(baseline), null);
+        print('catch-up into Redis', median(redis), median(baseline));
+      } finally {
+        plain.disconnect();
+        await store.close();
+        await server.stop();
+      }
+    } finally {
+      await log.close();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+};
+
+async function catchUp(log: EmbeddedLog, view: ReadView, events: number): Promise<number> {
+  const head = (await log.head()) as Position;
+  const projector = new Projector({ projection: funnelProjection, log, view, clock });
+  const startedMs = performance.now();
+  let longestMs = 0;
+  let lastMs = startedMs;
+  const turns = setInterval(() => {
+    longestMs = Math.max(longestMs, performance.now() - lastMs);
+    lastMs = performance.now();
+  }, 1);
+  projector.start();
+  if (!(await projector.waitFor(head, 120_000))) throw new Error('The projector did not catch up');
+  const seconds = (performance.now() - startedMs) / 1_000;
+  clearInterval(turns);
+  const { parked } = projector.stats;
+  await projector.stop();
+  if (parked > 0) throw new Error(`${parked} leads were parked: ${projector.parked[0]?.error}`);
+  if (process.env['BENCH_VERBOSE']) console.log(`  longest turn ${longestMs.toFixed(0)} ms`);
+  return events / seconds;
+}
+
+/** The same folding and the same facts, with a round trip to Redis for every event; rows stay in memory. */
+async function oneByOne(log: EmbeddedLog, redis: Redis): Promise<number> {
+  const rows = new Map<string, LeadRow>();
+  const { events } = await log.readAll({ filter: funnelProjection.filter, limit: BASELINE_EVENTS });
+  const startedMs = performance.now();
+  for (const event of events) await commitOne(redis, rows, event);
+  return events.length / ((performance.now() - startedMs) / 1_000);
+}
+
+async function commitOne(redis: Redis, rows: Map<string, LeadRow>, event: RecordedEvent): Promise<void> {
+  const { entityOf, load, evolve, facts, pack } = funnelProjection;
+  const entity = entityOf(event) as string;
+  const row = rows.get(entity) ?? load(null, entity);
+  const before = facts(row);
+  const evolved = evolve(row, event);
+  rows.set(entity, evolved);
+  const difference = new FactDifference();
+  difference.add(before, facts(evolved));
+  const multi = redis.multi();
+  multi.hset(`one:${ROW_TABLE}:${rowPartition(entity)}`, entity, pack(evolved));
+  for (const op of difference.finish()) {
+    if (op.op === 'put') multi.hset(`one:${op.table}:${op.part}`, op.key, op.value);
+    else if (op.op === 'del') multi.hdel(`one:${op.table}:${op.part}`, op.key);
+    else if (op.op === 'score') multi.zadd(`one:${op.set}`, op.score, op.member);
+    else if (op.op === 'unscore') multi.zrem(`one:${op.set}`, op.member);
+    else multi.hincrby(`one:${op.counters}`, op.key, op.by);
+  }
+  multi.set('one:checkpoint', event.position);
+  await multi.exec();
+}
+
+function print(what: string, rate: number, baseline: number | null): void {
+  const ratio = baseline === null ? '' : `  ${(rate / baseline).toFixed(1)}x`;
+  console.log(`${what.padEnd(26)} ${Math.round(rate).toLocaleString('en').padStart(9)} events/s${ratio}`);
+}
