@@ -112,30 +112,27 @@ export class LeadReader {
 }
 
 /**
- * What to fold for a past moment. A correction known today but made after that moment counts as made: a voided transition
- * (with the clock events of its append) is left out, a corrected time stands in for the first one.
+ * What to fold for a past moment. A correction known today but made after that moment counts as made then: a corrected time
+ * stands in for the first one, and the void of a transition is folded (with the clock events of its append) behind the rest.
  */
 function toldAsOf(known: readonly Told[], asOfMs: number | undefined): readonly Told[] {
   if (asOfMs === undefined) return known;
-  const kept = known.filter(({ occurredAt }) => Date.parse(occurredAt) <= asOfMs);
-  const keptVoids = new Set(
-    kept.map(({ event }) => (event.type === 'TransitionVoided' ? event.data.voidedEventId : '')),
-  );
-  const undone = new Set(
-    kept
-      .filter(({ recorded, voided }) => voided && !keptVoids.has(recorded.id))
+  const isKept = ({ occurredAt }: Told) => Date.parse(occurredAt) <= asOfMs;
+  const kept = known.filter(isKept);
+  const ids = new Set(kept.map(({ recorded }) => recorded.id));
+  const laterVoids = new Set(
+    known
+      .filter(
+        (told) => told.event.type === 'TransitionVoided' && !isKept(told) && ids.has(told.event.data.voidedEventId),
+      )
       .map(({ recorded }) => recorded.metadata.commandId),
   );
-  return kept
-    .filter(({ event, recorded, voided }) => {
-      if (!undone.has(recorded.metadata.commandId)) return true;
-      return !voided && !event.type.startsWith('Sla');
-    })
-    .map((told) => ({
-      ...told,
-      event: { ...told.event, data: { ...told.event.data, occurredAt: told.occurredAt } } as LeadEvent,
-    }));
+  const undone = known.filter((told) => !isKept(told) && laterVoids.has(told.recorded.metadata.commandId));
+  return [...kept.map(({ event, ...told }) => ({ ...told, event: timed(event, told.occurredAt) })), ...undone];
 }
+
+const timed = (event: LeadEvent, occurredAt: string): LeadEvent =>
+  ({ ...event, data: { ...event.data, occurredAt } }) as LeadEvent;
 
 function entryOf({ event, recorded, voided, occurredAt }: Told): TimelineEntry {
   const metadata = recorded.metadata as unknown as EventMetadata;
