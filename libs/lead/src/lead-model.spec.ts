@@ -30,6 +30,8 @@ interface Step {
   readonly waitMinutes: number;
   readonly lateMinutes: number;
   readonly role: Role;
+  /** Which of the usual commands of the lead's state; null: the step's own. */
+  readonly usual: number | null;
   readonly name: CommandName;
   readonly body: object | ((lead: Scenario) => object);
 }
@@ -105,8 +107,60 @@ const command: fc.Arbitrary<Pick<Step, 'name' | 'body'>> = fc.oneof(
     })),
   },
 );
+/** What usually follows in a state, so that lives get far. */
+const OPEN = { amount: EUR(1000), expectedCloseDate: '2027-01-01', qualification: YES };
+const CALL: readonly [CommandName, object] = ['LogContactAttempt', { channel: 'phone', outcome: 'connected' }];
+const RECYCLE: readonly [CommandName, object] = ['RecycleLead', { reasonCode: 'timing', nurtureTrackId: 't' }];
+const HOLD: readonly [CommandName, object] = ['PutOnHold', { reasonCode: 'legal_review' }];
+const MARK: readonly [CommandName, object] = ['MarkMQL', { reason: 'x' }];
+const USUAL: Partial<Record<LeadStateName, readonly (readonly [CommandName, object])[]>> = {
+  SUBSCRIBER: [['RecordBehaviour', { kind: 'guide' }], MARK],
+  LEAD: [MARK, MARK, ['RecordBehaviour', { kind: 'demo_request' }], ['MarkSQL', { qualification: YES }]],
+  PROSPECT: [MARK, MARK],
+  MQL: [
+    ['AcceptLead', {}],
+    ['AcceptLead', {}],
+    ['AcceptLead', {}],
+    ['RejectLead', { reasonCode: 'bad_data' }],
+  ],
+  SAL: [
+    CALL,
+    ['MarkSQL', { qualification: YES }],
+    ['MarkSQL', { qualification: YES }],
+    ['OpenOpportunity', OPEN],
+    HOLD,
+    RECYCLE,
+  ],
+  SQL: [
+    ['OpenOpportunity', OPEN],
+    ['AnswerQualification', { answers: YES }],
+    ['ResumeOpportunity', {}],
+    ['ResumeFromHold', {}],
+    HOLD,
+    RECYCLE,
+  ],
+  OPPORTUNITY: [
+    ['ChangeDealStage', { to: 'demo' }],
+    ['ReturnToQualification', { reasonCode: 'budget_lost' }],
+    ['WinDeal', { amount: EUR(1000) }],
+    ['LoseDeal', { reasonCode: 'price' }],
+    ['ResumeFromHold', {}],
+    HOLD,
+    RECYCLE,
+  ],
+  CUSTOMER: [
+    ['MarkServiceQualified', {}],
+    ['LogPostSaleFollowUp', { channel: 'phone' }],
+  ],
+  RECYCLED: [MARK, ['RecordBehaviour', { kind: 'demo_request' }], ['MarkSQL', { qualification: YES }]],
+  LOST: [RECYCLE, ['ReopenLead', { reasonCode: 'x' }], ['RecordBehaviour', { kind: 'guide' }]],
+  DISQUALIFIED: [['ReopenLead', { reasonCode: 'x' }]],
+  JUNK: [['ReopenLead', { reasonCode: 'x' }]],
+};
+
 const step: fc.Arbitrary<Step> = fc
   .record({
+    usual: fc.option(fc.nat({ max: 11 }), { freq: 3 }),
     waitMinutes: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 6000 })),
     lateMinutes: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 })),
     role: fc.oneof(
@@ -138,8 +192,11 @@ function live(steps: readonly Step[], sweepEvery: number, seen: (lead: Scenario)
     }
     lead.nowMs += minutes * 60_000;
   };
-  for (const { waitMinutes, lateMinutes, role, name, body } of steps) {
+  for (const { waitMinutes, lateMinutes, role, usual, ...own } of steps) {
     pass(waitMinutes);
+    const candidates = USUAL[lead.lead.state!] ?? [];
+    const chosen = usual === null ? undefined : candidates[usual % candidates.length];
+    const [name, body] = chosen ?? [own.name, own.body];
     const fields = typeof body === 'function' ? body(lead) : body;
     const occurredAt =
       lateMinutes === 0 ? {} : { occurredAt: new Date(lead.nowMs - lateMinutes * 60_000).toISOString() };
