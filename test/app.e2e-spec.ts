@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +23,15 @@ const START = '2026-03-02T09:00:00.000Z';
 interface Backend {
   readonly name: string;
   readonly redis: boolean;
-  open(dir: string): Promise<{ env: Record<string, string>; close(): Promise<void> }>;
+  /** The log is another process's, so to speak: it can be away. */
+  readonly remote?: boolean;
+  open(dir: string): Promise<Opened>;
+}
+interface Opened {
+  readonly env: Record<string, string>;
+  close(): Promise<void>;
+  /** Takes the log away; the answer brings it back. */
+  outage?(): Promise<() => Promise<void>>;
 }
 
 const backends: readonly Backend[] = [
@@ -38,14 +47,21 @@ const backends: readonly Backend[] = [
   {
     name: 'EventStoreDB client over the wire, Redis',
     redis: true,
+    remote: true,
     async open(dir) {
       const redis = await startRedis();
       const log = await EmbeddedLog.open({ dir: join(dir, 'server'), clock: new SystemClock() });
-      const wire = await startWireEndpoint(log, { port: 0 });
+      let wire = await startWireEndpoint(log, { port: 0 });
       return {
         env: {
           REDIS_URL: redis.url,
           EVENTSTORE_URL: `esdb://127.0.0.1:${wire.port}?tls=false`,
+        },
+        async outage() {
+          await wire.close();
+          return async () => {
+            wire = await startWireEndpoint(log, { port: wire.port });
+          };
         },
         async close() {
           await wire.close();
@@ -108,10 +124,10 @@ const allYes = { interest: yes, need: yes, budget: yes, authority: yes, timing: 
 
 const transcripts = new Map<string, unknown[]>();
 
-describe.each(backends)('the ledger on $name', ({ name, redis, open }) => {
+describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) => {
   const run = redis && !hasRedis() ? it.skip : it;
   let dir: string;
-  let backend: Awaited<ReturnType<Backend['open']>>;
+  let backend: Opened;
   let ledger: RunningLedger;
   let admin: LedgerClient;
   let marketing: LedgerClient;
@@ -436,6 +452,75 @@ describe.each(backends)('the ledger on $name', ({ name, redis, open }) => {
     const { handlers } = ledger.app.get(CommandBus) as unknown as { handlers: ReadonlyMap<string, unknown> };
     expect(handlers.size).toBe(1);
   });
+
+  const whereTheLogCanGo = remote === true ? run : undefined;
+  whereTheLogCanGo?.(
+    'refuses commands while the log is away, goes on reading, and recovers by itself',
+    async () => {
+      const comeBack = await backend.outage!();
+      const id = uuid(8001);
+      const view = () => marketing.command(`/v1/leads/${BEN}/behaviours`, { kind: 'page_view' }, id);
+      const refused = await view();
+      expectProblem(refused, 503, 'STORE_UNAVAILABLE');
+      expect(refused.body.retryable).toBe(true);
+      const stock = await analyst.get('/v1/reports/stock');
+      expect(stock).toMatchObject({ status: 200, body: { position: expect.stringMatching(/^[0-9a-f]{16}$/) } });
+      const card = await rita.get(`/v1/leads/${BEN}`);
+      expect(card).toMatchObject({
+        status: 200,
+        body: { state: 'SAL', personal: 'unavailable', position: stock.body.position },
+      });
+      expect((await admin.call('GET', '/readyz', { key: null })).status).toBe(503);
+
+      await comeBack();
+      let again = await view();
+      for (let tries = 0; again.status !== 200 && tries < 50; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        again = await view();
+      }
+      expect(again.status).toBe(200);
+      const after = await analyst.get(`/v1/reports/stock?after=${again.body.position}`);
+      expect(after).toMatchObject({ status: 200 });
+      expect((await admin.call('GET', '/readyz', { key: null })).status).toBe(200);
+    },
+    60_000,
+  );
+
+  run('lets one visitor in by the link printed at start, once', async () => {
+    const first = await fetch(ledger.signInUrl);
+    expect(first.status).toBe(200);
+    expect(first.headers.get('cache-control')).toBe('no-store');
+    expect(await first.text()).toContain(ADMIN_KEY);
+    const second = await fetch(ledger.signInUrl);
+    expect(second.status).toBe(401);
+    expect(await second.text()).not.toContain(ADMIN_KEY);
+  });
+
+  run('exports the audit as a file whose rows and digest can be checked', async () => {
+    for (const format of ['csv', 'ndjson']) {
+      const answer = await analyst.get(`/v1/audit?format=${format}`);
+      expect(answer.status).toBe(200);
+      expect(createHash('sha256').update(answer.body).digest('hex')).toBe(answer.headers.get('x-ledger-sha256'));
+      expect(answer.headers.get('x-ledger-position')).toMatch(/^[0-9a-f]{16}$/);
+      const lines = String(answer.body).trimEnd().split('\n').length - (format === 'csv' ? 1 : 0);
+      expect(lines).toBe(Number(answer.headers.get('x-ledger-rows')));
+      expect(lines).toBeGreaterThan(8);
+      expect(answer.body).not.toContain('anna@example.org');
+    }
+  });
+
+  const oncePerStore = remote === true ? undefined : run;
+  oncePerStore?.(
+    'rebuilds its view beside the live one and finds them equal',
+    async () => {
+      const rebuilt = await admin.call('POST', '/v1/projections/funnel/rebuild?wait=30');
+      expect(rebuilt).toMatchObject({ status: 202, body: { status: 'done', report: { equal: true } } });
+      expect((await admin.get('/v1/projections')).body.projections[0]).toMatchObject({ name: 'funnel', parked: 0 });
+      expect((await admin.get('/v1/projections/funnel/parked')).body).toEqual({ parked: [] });
+      expect((await rita.get('/v1/projections')).status).toBe(403);
+    },
+    60_000,
+  );
 
   run('describes every route that it serves, and serves every route that it describes', () => {
     const described = routes.map(({ method, path }) => ({ method, path: path.replaceAll(/\{(\w+)\}/g, ':$1') }));

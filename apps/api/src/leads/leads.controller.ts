@@ -1,17 +1,20 @@
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
-import type { EventLog, Position } from '#libs/event-log/src/event-log.js';
+import { EventLogError, type EventLog, type Position } from '#libs/event-log/src/event-log.js';
 import type { Actor, Role } from '#libs/lead/src/commands.js';
 import { leadEventSchemas, personalFields, type LeadEvent } from '#libs/lead/src/events.js';
 import { toIso, type Clock } from '#libs/platform/src/clock.js';
 import { Problem } from '#libs/platform/src/problem.js';
 import { CLOCK, EVENT_LOG } from '#libs/platform/src/tokens.js';
 import { ZodPipe } from '#libs/platform/src/zod-pipe.js';
+import { leadListItem } from '#libs/read-models/src/lead-list.js';
+import { readRows } from '#libs/read-models/src/scan.js';
 import { SealedFields } from '#libs/privacy/src/sealed-fields.js';
 import { Caller } from '../caller.js';
 import { LeadReader, type TimelineEntry } from '../commands/lead-reader.js';
 import { notFound } from '../commands/lead-commands.js';
 import { after, instant, limit } from '../query-fields.js';
+import { Views } from '../views.js';
 import { leadCard } from './lead-card.js';
 
 const moment = {
@@ -36,11 +39,12 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const WITHOUT_PERSONAL: ReadonlySet<Role | 'system'> = new Set<Role>(['analyst', 'integration']);
 const sealedFields = new SealedFields(leadEventSchemas, (schema) => personalFields.has(schema as never));
 
-/** One lead, read from its own stream: never behind, at any moment. */
+/** One lead, read from its own stream: never behind, at any moment. While the log is away the card is what the views know. */
 @Controller('v1/leads/:leadId')
 export class LeadsController {
   constructor(
     private readonly reader: LeadReader,
+    private readonly views: Views,
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
@@ -51,10 +55,16 @@ export class LeadsController {
     @Query(new ZodPipe(cardQuery)) query: z.output<typeof cardQuery>,
     @Caller() caller: Actor,
   ): Promise<object> {
-    const heading = await this.#heading(query);
-    const found = UUID.test(leadId) ? await this.reader.lead(leadId.toLowerCase(), momentOf(query)) : null;
-    if (found === null) throw notFound(leadId);
-    return { ...heading, ...leadCard(found, caller, !WITHOUT_PERSONAL.has(caller.role)) };
+    try {
+      const heading = await this.#heading(query);
+      const found = UUID.test(leadId) ? await this.reader.lead(leadId.toLowerCase(), momentOf(query)) : null;
+      if (found === null) throw notFound(leadId);
+      return { ...heading, ...leadCard(found, caller, !WITHOUT_PERSONAL.has(caller.role)) };
+    } catch (error) {
+      const isOutage = error instanceof EventLogError && error.code === 'STORE_UNAVAILABLE';
+      if (!isOutage || query.asOf !== undefined || query.knownAt !== undefined) throw error;
+      return this.#lastSeen(leadId.toLowerCase(), query.after);
+    }
   }
 
   @Get('timeline')
@@ -75,6 +85,15 @@ export class LeadsController {
       items: WITHOUT_PERSONAL.has(caller.role) ? items.map(withoutPersonal) : items,
       nextCursor: next < entries.length ? String(next) : null,
     };
+  }
+
+  /** While the log cannot be reached: what the read models have of the lead, and as of when. */
+  async #lastSeen(leadId: string, after: Position | undefined): Promise<object> {
+    const { view, position } = await this.views.reflecting(after);
+    const [row] = await readRows(view, [leadId]);
+    if (row === undefined) throw notFound(leadId);
+    const now = toIso(this.clock.nowMs());
+    return { position, asOf: now, knownAt: now, ...leadListItem(row), personal: 'unavailable', nextActions: [] };
   }
 
   /** The head is read first: whatever is recorded up to it is in the stream that is read next. */
