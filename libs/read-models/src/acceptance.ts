@@ -1,31 +1,29 @@
 import type { Fact } from '#libs/projections/src/projection.js';
-import { dimensionText, type FactValues, LAST_PART, utcDay } from './dimensions.js';
+import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { rate } from './figures.js';
 import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { HANDOFF_OUTCOMES, type HandoffOutcome, type LeadRow } from './lead-row.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { leadOfKey, scanFacts } from './scan.js';
+import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** One fact per handoff that stands, by the UTC day it was offered. Its team and owner are those it was offered to. */
 const HANDOFF_TABLE = 'handoff';
 
-/** After the dimensions: offered, outcome, decided, reason, failed criteria. */
-const OFFERED = 9;
-
+/** Numbers: offered, outcome, decided; then the reason and the failed criteria of a rejection. */
 export function handoffFacts(row: LeadRow): Fact[] {
-  return row.handoffs.map((handoff, index) => {
-    const reason = handoff.reason === null ? '' : `,${JSON.stringify(handoff.reason)}`;
-    const failed = handoff.failedCriteria.length === 0 ? '' : `,${JSON.stringify(handoff.failedCriteria)}`;
-    return {
-      kind: 'row',
-      table: HANDOFF_TABLE,
-      part: utcDay(handoff.offeredMs),
-      key: `${row.leadId}/${index}`,
-      value: `[${dimensionText(row, handoff.team, handoff.owner ?? handoff.decider)},${handoff.offeredMs},${HANDOFF_OUTCOMES.indexOf(handoff.outcome)},${handoff.decidedMs}${reason}${failed}]`,
-    };
-  });
+  return row.handoffs.map((handoff, index) => ({
+    kind: 'row',
+    table: HANDOFF_TABLE,
+    part: utcDay(handoff.offeredMs),
+    key: `${row.leadId}/${index}`,
+    value: factValue(
+      dimensionText(row, handoff.team, handoff.owner ?? handoff.decider),
+      `${handoff.offeredMs},${HANDOFF_OUTCOMES.indexOf(handoff.outcome)},${handoff.decidedMs ?? ''}`,
+      handoff.reason === null ? undefined : [handoff.reason, handoff.failedCriteria],
+    ),
+  }));
 }
 
 /** The share of decided handoffs that makes the target, inclusive (spec §1: 0.90). */
@@ -69,7 +67,7 @@ interface Counts {
 
 interface Offer {
   readonly leadId: string;
-  readonly fact: FactValues;
+  readonly dims: Dims;
   readonly offeredMs: number;
   readonly outcome: HandoffOutcome;
   readonly reason: string | null;
@@ -81,19 +79,15 @@ async function scanOffers(view: ReadView, params: ReportParams, use: (offer: Off
   const passes = dimensionFilter(params);
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
   const toPart = params.toMs === null ? LAST_PART : utcDay(params.toMs);
-  await scanFacts(view, HANDOFF_TABLE, fromPart, toPart, (fact, key) => {
-    const [offeredMs, outcome, decidedMs, reason, failed] = fact.slice(OFFERED) as [
-      number,
-      number,
-      number | null,
-      string?,
-      string[]?,
-    ];
-    if (offeredMs > params.asOfMs || !inPeriod(params, offeredMs) || !passes(fact)) return;
+  await scanFacts(view, HANDOFF_TABLE, fromPart, toPart, ({ dims, key, numbers, rest }) => {
+    const [offeredMs, outcome, decided] = numbers as [number, number, number];
+    if (offeredMs > params.asOfMs || !inPeriod(params, offeredMs) || !passes(dims)) return;
+    const decidedMs = orNull(decided);
+    const [reason, failed] = (rest ?? []) as [string?, string[]?];
     const undecided = decidedMs === null || decidedMs > params.asOfMs;
     use({
       leadId: leadOfKey(key),
-      fact,
+      dims,
       offeredMs,
       outcome: undecided ? 'open' : (HANDOFF_OUTCOMES[outcome] as HandoffOutcome),
       reason: undecided ? null : (reason ?? null),
@@ -111,7 +105,7 @@ export async function acceptanceReport(view: ReadView, params: ReportParams) {
     criteria: new Map(),
   }));
   await scanOffers(view, params, (offer) => {
-    for (const counts of [groups.total, groups.of(offer.fact, offer.offeredMs)]) {
+    for (const counts of [groups.total, groups.of(offer.dims, offer.offeredMs)]) {
       if (counts === null) continue;
       counts.outcomes[offer.outcome] += 1;
       if (offer.reason !== null) counts.reasons.set(offer.reason, (counts.reasons.get(offer.reason) ?? 0) + 1);

@@ -13,7 +13,7 @@ import {
 import { cursorOf, decode } from './paging.js';
 import { PATH_TABLE } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { readRows } from './scan.js';
+import { parseFact, readRows } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** What sales ops looks for in transitions (spec §8.2). */
@@ -84,7 +84,11 @@ export interface AuditItem {
 
 interface Entry {
   readonly place: string;
-  readonly item: AuditItem;
+  readonly row: LeadRow;
+  readonly visit: Visit;
+  readonly fromState: LeadStateName | null;
+  readonly visitNo: number;
+  readonly voided: VoidedVisit | null;
 }
 
 /** Leads whose rows are read at a time. */
@@ -101,23 +105,29 @@ export async function audit(view: ReadView, params: ReportParams) {
   const leads = params.filter.lead;
   for (const [part, leadId, value] of await view.rowsBetween(PATH_TABLE, fromPart, LAST_PART)) {
     if (leads !== undefined && !leads.includes(leadId)) continue;
-    if (!passes(JSON.parse(value) as unknown[])) continue;
+    if (!passes(parseFact(value, leadId).dims)) continue;
     const day = byDay.get(part);
     if (day === undefined) byDay.set(part, [leadId]);
     else day.push(leadId);
   }
   const days = [...byDay.keys()].sort().reverse();
   const before = params.cursor === null ? null : decode(params.cursor);
-  const entries: Entry[] = [];
+  let entries: Entry[] = [];
   for (const day of days) {
     const ids = byDay.get(day) as string[];
     for (let start = 0; start < ids.length; start += BATCH) {
       for (const row of await readRows(view, ids.slice(start, start + BATCH))) {
-        for (const entry of auditEntries(row)) {
-          if ((before === null || entry.place < before) && wanted(entry.item, params)) entries.push(entry);
+        row.visits.forEach((visit, index) => {
+          if (!wanted(row, visit, false, params)) return;
+          entries.push(entryOf(row, visit, row.visits[index - 1]?.state ?? null, index + 1, null));
+        });
+        for (const visit of row.voided) {
+          if (!wanted(row, visit, true, params)) continue;
+          entries.push(entryOf(row, visit, visit.fromState, visit.visitNo, visit));
         }
       }
     }
+    if (before !== null) entries = entries.filter(({ place }) => place < before);
     if (entries.length <= params.limit) continue;
     entries.sort((a, b) => (a.place < b.place ? 1 : -1));
     const last = entries[params.limit] as Entry;
@@ -128,29 +138,36 @@ export async function audit(view: ReadView, params: ReportParams) {
   const page = entries.slice(0, params.limit);
   const more = entries.length > page.length;
   return {
-    items: page.map(({ item }) => item),
+    items: page.map(itemOf),
     nextCursor: more ? Buffer.from((page[page.length - 1] as Entry).place).toString('base64url') : null,
   };
 }
 
-function wanted(item: AuditItem, params: ReportParams): boolean {
+function wanted(row: LeadRow, visit: Visit, voided: boolean, params: ReportParams): boolean {
   const { kind, type, actor, role, reason } = params.filter;
+  const [, actorId, actorRole] = row.actors[visit.actor] as ActorTuple;
   return (
-    inPeriod(params, Date.parse(item.occurredAt)) &&
-    (kind === undefined || item.kinds.some((one) => kind.includes(one))) &&
-    (type === undefined || type.includes(item.type)) &&
-    (actor === undefined || actor.includes(item.actor.id)) &&
-    (role === undefined || role.includes(item.actor.role)) &&
-    (reason === undefined || reason.includes(item.reason))
+    inPeriod(params, visit.enteredMs) &&
+    (type === undefined || type.includes(visit.type)) &&
+    (actor === undefined || actor.includes(actorId)) &&
+    (role === undefined || role.includes(actorRole)) &&
+    (reason === undefined || reason.includes(visit.more?.reason ?? null)) &&
+    (kind === undefined || kindsOf(visit, voided).some((one) => kind.includes(one)))
   );
 }
 
-/** Every transition of a lead, voided ones among them. */
-function auditEntries(row: LeadRow): Entry[] {
-  const standing = row.visits.map((visit, index) =>
-    entryOf(row, visit, row.visits[index - 1]?.state ?? null, index + 1, null),
-  );
-  return [...standing, ...row.voided.map((visit) => entryOf(row, visit, visit.fromState, visit.visitNo, visit))];
+function kindsOf(visit: Visit, voided: boolean): AuditKind[] {
+  const more = visit.more ?? {};
+  const kinds: AuditKind[] = [];
+  if ((more.skipped?.length ?? 0) > 0) kinds.push('skipped');
+  if (voided) kinds.push('voided');
+  // The time as it was when recorded: a later correction does not make it back-dated.
+  if (visit.recordedMs - (more.correctedFromMs ?? visit.enteredMs) > HOUR_MS) kinds.push('backdated');
+  if (more.override !== undefined) kinds.push('overridden');
+  if (more.claimedMs !== undefined) kinds.push('adjusted');
+  if (more.correctedFromMs !== undefined) kinds.push('corrected');
+  kinds.push(more.auto === true ? 'auto' : 'manual');
+  return kinds;
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -167,17 +184,13 @@ function entryOf(
   visitNo: number,
   voided: VoidedVisit | null,
 ): Entry {
+  const place = cursorOf(visit.enteredMs, `${row.leadId}/${String(visitNo).padStart(6, '0')}/${visit.eventId}`);
+  return { place, row, visit, fromState, visitNo, voided };
+}
+
+function itemOf({ row, visit, fromState, visitNo, voided }: Entry): AuditItem {
   const more = visit.more ?? {};
-  const kinds: AuditKind[] = [];
-  if ((more.skipped?.length ?? 0) > 0) kinds.push('skipped');
-  if (voided !== null) kinds.push('voided');
-  // The time as it was when recorded: a later correction does not make it back-dated.
-  if (visit.recordedMs - (more.correctedFromMs ?? visit.enteredMs) > HOUR_MS) kinds.push('backdated');
-  if (more.override !== undefined) kinds.push('overridden');
-  if (more.claimedMs !== undefined) kinds.push('adjusted');
-  if (more.correctedFromMs !== undefined) kinds.push('corrected');
-  kinds.push(more.auto === true ? 'auto' : 'manual');
-  const item: AuditItem = {
+  return {
     leadId: row.leadId,
     eventId: visit.eventId,
     type: visit.type,
@@ -190,7 +203,7 @@ function entryOf(
     actor: actorOf(row, visit.actor),
     sourceSystem: (row.actors[visit.actor] as ActorTuple)[4],
     reason: more.reason ?? null,
-    kinds,
+    kinds: kindsOf(visit, voided !== null),
     skippedStages: more.skipped ?? [],
     skipRule: more.skipRule ?? null,
     override: more.override ?? null,
@@ -209,9 +222,5 @@ function entryOf(
             reason: voided.voidReason,
             approvedBy: voided.approvedBy,
           },
-  };
-  return {
-    place: cursorOf(visit.enteredMs, `${row.leadId}/${String(visitNo).padStart(6, '0')}/${visit.eventId}`),
-    item,
   };
 }

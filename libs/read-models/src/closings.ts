@@ -1,5 +1,5 @@
 import type { Fact } from '#libs/projections/src/projection.js';
-import { dimensionText, type FactValues, LAST_PART, utcDay } from './dimensions.js';
+import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { dimensionFilter, inPeriod } from './grouping.js';
 import {
   closedMsOf,
@@ -11,7 +11,7 @@ import {
   type Visit,
 } from './lead-row.js';
 import type { ReportParams } from './report-params.js';
-import { leadOfKey, scanFacts } from './scan.js';
+import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
@@ -24,9 +24,7 @@ const CLOSING_TABLE = 'closing';
 export const CYCLE_STARTS = ['interaction', 'cycle', 'sql', 'opportunity'] as const;
 export type CycleStart = (typeof CYCLE_STARTS)[number];
 
-/** After the dimensions: kind, closed, amount, currency, starts… (ms before the closing; null: has none). */
-const KIND = 9;
-
+/** Numbers: kind, closed, amount, then ms from each start to the closing (null: has none); then the currency. */
 export function closingFacts(row: LeadRow): Fact[] {
   const facts: Fact[] = [];
   row.deals.forEach((deal, index) => {
@@ -45,7 +43,11 @@ export function closingFacts(row: LeadRow): Fact[] {
       table: CLOSING_TABLE,
       part: utcDay(closedMs),
       key: `${row.leadId}/${index}`,
-      value: `[${dimensionText(row, team, owner)},${DEAL_CLOSINGS.indexOf(kind)},${closedMs},${amount === null ? 'null,null' : `${amount.amountMinor},"${amount.currency}"`},${starts.map((startMs) => (startMs === null ? 'null' : closedMs - startMs)).join(',')}]`,
+      value: factValue(
+        dimensionText(row, team, owner),
+        `${DEAL_CLOSINGS.indexOf(kind)},${closedMs},${amount?.amountMinor ?? ''},${starts.map((startMs) => (startMs === null ? '' : closedMs - startMs)).join(',')}`,
+        amount?.currency,
+      ),
     });
   });
   return facts;
@@ -62,7 +64,7 @@ function firstOf(row: LeadRow, closedIn: number, cycle: number, state?: Visit['s
 
 export interface Closing {
   readonly leadId: string;
-  readonly fact: FactValues;
+  readonly dims: Dims;
   readonly kind: DealClosing;
   readonly closedMs: number;
   readonly amount: Money | null;
@@ -79,25 +81,22 @@ export async function scanClosings(
   const passes = dimensionFilter(params);
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
   const toPart = params.toMs === null ? LAST_PART : utcDay(params.toMs);
-  await scanFacts(view, CLOSING_TABLE, fromPart, toPart, (fact, key) => {
-    const [kind, closedMs, amountMinor, currency, interaction, cycle, sql, opportunity] = fact.slice(KIND) as [
-      number,
-      number,
-      number | null,
-      string | null,
-      number | null,
-      number | null,
-      number | null,
-      number | null,
-    ];
-    if (closedMs > params.asOfMs || !inPeriod(params, closedMs) || !passes(fact)) return;
+  await scanFacts(view, CLOSING_TABLE, fromPart, toPart, ({ dims, key, numbers, rest }) => {
+    const [kind, closedMs, amount, interaction, cycle, sql, opportunity] = numbers as [number, number, ...number[]];
+    if (closedMs > params.asOfMs || !inPeriod(params, closedMs) || !passes(dims)) return;
+    const amountMinor = orNull(amount);
     use({
       leadId: leadOfKey(key),
-      fact,
+      dims,
       kind: DEAL_CLOSINGS[kind] as DealClosing,
       closedMs,
-      amount: amountMinor === null || currency === null ? null : { amountMinor, currency },
-      lengths: { interaction, cycle, sql, opportunity },
+      amount: amountMinor === null ? null : { amountMinor, currency: rest as string },
+      lengths: {
+        interaction: orNull(interaction),
+        cycle: orNull(cycle),
+        sql: orNull(sql),
+        opportunity: orNull(opportunity),
+      },
     });
   });
 }

@@ -19,17 +19,35 @@ export const DIMENSIONS = [
 export type Dimension = (typeof DIMENSIONS)[number];
 export const isDimension = (name: string): name is Dimension => (DIMENSIONS as readonly string[]).includes(name);
 
-/** A decoded fact: the nine dimension values, then its own. */
-export type FactValues = readonly unknown[];
+/**
+ * The nine values of a fact. Facts with equal values share one object, so what a query works out about it, it works out
+ * once and not for every fact.
+ */
+export interface Dims {
+  readonly values: readonly (string | null)[];
+}
+
+const interned = new Map<string, Dims>();
+const MOST_INTERNED = 100_000;
+
+export function dimsOf(text: string): Dims {
+  let dims = interned.get(text);
+  if (dims === undefined) {
+    if (interned.size >= MOST_INTERNED) interned.clear();
+    dims = { values: JSON.parse(text) as (string | null)[] };
+    interned.set(text, dims);
+  }
+  return dims;
+}
 
 const text = (value: string | null): string => (value === null ? 'null' : JSON.stringify(value));
 
-/** The first nine values of a fact's JSON array, without brackets. */
+/** The first line of a fact's value: a JSON array of its dimensions. */
 export function dimensionText(row: LeadRow, team: string | null, owner: string | null): string {
   row.memo.dims ??= [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, basisOf(row)]
     .map(text)
     .join(',');
-  return `${row.memo.dims},${text(team)},${text(owner)}`;
+  return `[${row.memo.dims},${text(team)},${text(owner)}]`;
 }
 
 const days = new Map<number, string>();

@@ -50,7 +50,7 @@ export async function flowReport(view: ReadView, params: ReportParams) {
   await scanPaths(view, params, params.fromMs, (path) => {
     entriesOf(path, mode, basis, (state, atMs) => {
       if (!inPeriod(params, atMs)) return;
-      for (const counts of [groups.total, groups.of(path.fact, atMs)]) {
+      for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
         counts?.set(state, (counts.get(state) ?? 0) + 1);
       }
     });

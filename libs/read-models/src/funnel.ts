@@ -68,7 +68,7 @@ export async function funnelReport(view: ReadView, params: ReportParams) {
         const atMs = times[from] as number;
         if (atMs === Infinity || !inPeriod(params, atMs)) continue;
         count(groups.total, from, times);
-        const group = groups.of(path.fact, atMs);
+        const group = groups.of(path.dims, atMs);
         if (group !== null) count(group, from, times);
       }
     }

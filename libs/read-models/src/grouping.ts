@@ -1,5 +1,5 @@
 import { Temporal } from 'temporal-polyfill';
-import { DIMENSIONS, type Dimension, type FactValues } from './dimensions.js';
+import { type Dimension, DIMENSIONS, type Dims } from './dimensions.js';
 import type { PeriodUnit, ReportParams } from './report-params.js';
 
 /** The months, ISO weeks or days of a zone, found by instant. Grows as instants are asked. */
@@ -86,13 +86,21 @@ export interface GroupRow<T> {
   readonly figures: T;
 }
 
+interface Group<T> {
+  readonly values: readonly (string | null)[];
+  readonly startMs: number | null;
+  readonly figures: T;
+}
+
 /**
  * Figures split by the asked dimensions and periods, and their total. Without `by` and `groupBy` there is a total and no row.
  * Every figure of a row is counted in the total as well, from the same fact in the same pass.
  */
 export class Groups<T> {
   readonly total: T;
-  readonly #groups = new Map<string, { values: (string | null)[]; startMs: number | null; figures: T }>();
+  readonly #groups = new Map<string, Group<T>>();
+  /** The group of dims already seen, by period; so that only the first of equal dims spells its key. */
+  readonly #seen = new Map<Dims, Map<number, Group<T>>>();
   readonly #indexes: readonly number[];
   readonly #periods: Periods | null;
 
@@ -106,24 +114,25 @@ export class Groups<T> {
   }
 
   /** The row's figures for a fact of this instant; null when the report is not split. */
-  of(fact: FactValues, atMs: number): T | null {
+  of(dims: Dims, atMs: number): T | null {
     if (this.#indexes.length === 0 && this.#periods === null) return null;
-    const startMs = this.#periods === null ? null : this.#periods.startOf(atMs);
-    let key = startMs === null ? '' : `${startMs}`;
-    for (const index of this.#indexes) {
-      const value = fact[index] as string | null;
-      key += value === null ? '|' : `|${value.length}:${value}`;
-    }
+    const startMs = this.#periods === null ? NaN : this.#periods.startOf(atMs);
+    let byPeriod = this.#seen.get(dims);
+    if (byPeriod === undefined) this.#seen.set(dims, (byPeriod = new Map()));
+    let group = byPeriod.get(startMs);
+    if (group === undefined) byPeriod.set(startMs, (group = this.#group(dims, startMs)));
+    return group.figures;
+  }
+
+  #group(dims: Dims, startMs: number): Group<T> {
+    const values = this.#indexes.map((index) => dims.values[index] as string | null);
+    const key = JSON.stringify([startMs, ...values]);
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = {
-        values: this.#indexes.map((index) => fact[index] as string | null),
-        startMs,
-        figures: this.make(),
-      };
+      group = { values, startMs: Number.isNaN(startMs) ? null : startMs, figures: this.make() };
       this.#groups.set(key, group);
     }
-    return group.figures;
+    return group;
   }
 
   /** By period, then by dimension values; those that have none come last. */
@@ -163,15 +172,23 @@ function compareValues(a: readonly (string | null)[], b: readonly (string | null
   return 0;
 }
 
-/** Says of a decoded fact whether it passes the dimension filters. */
-export function dimensionFilter(params: ReportParams): (fact: FactValues) => boolean {
+/** Says of a fact's dimensions whether they pass the filters. */
+export function dimensionFilter(params: ReportParams): (dims: Dims) => boolean {
   const checks: { index: number; accepted: ReadonlySet<string | null> }[] = [];
   for (const [name, values] of Object.entries(params.filter)) {
     const index = DIMENSIONS.indexOf(name as Dimension);
     if (index >= 0 && values !== undefined) checks.push({ index, accepted: new Set(values) });
   }
   if (checks.length === 0) return () => true;
-  return (fact) => checks.every(({ index, accepted }) => accepted.has(fact[index] as string | null));
+  const known = new Map<Dims, boolean>();
+  return (dims) => {
+    let passes = known.get(dims);
+    if (passes === undefined) {
+      passes = checks.every(({ index, accepted }) => accepted.has(dims.values[index] as string | null));
+      known.set(dims, passes);
+    }
+    return passes;
+  };
 }
 
 export const inPeriod = (params: ReportParams, atMs: number): boolean =>

@@ -3,7 +3,7 @@ import { LAST_PART } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
 import { cursorOf, pageOf } from './paging.js';
-import { lastChangeOf, PATH_STATE, PATH_TABLE } from './path.js';
+import { lastChangeOf, PATH_TABLE, presentStateOf } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import { readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
@@ -54,11 +54,11 @@ export interface LeadListItem {
 
 export async function leadList(view: ReadView, params: ReportParams) {
   const passes = dimensionFilter(params);
-  const states = params.filter.state?.map((state) => LEAD_STATES.indexOf(state as LeadStateName));
+  const states = params.filter.state;
   const found: { leadId: string; changedMs: number }[] = [];
-  await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact, leadId) => {
-    if (states !== undefined && !states.includes(fact[PATH_STATE] as number)) return;
-    if (passes(fact)) found.push({ leadId, changedMs: lastChangeOf(fact) });
+  await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
+    if (states !== undefined && !states.includes(presentStateOf(fact))) return;
+    if (passes(fact.dims)) found.push({ leadId: fact.key, changedMs: lastChangeOf(fact) });
   });
   const placeOf = ({ changedMs, leadId }: { changedMs: number; leadId: string }) => cursorOf(changedMs, leadId);
   const { page, nextCursor } = pageOf(found, params, placeOf, 'descending');

@@ -70,7 +70,7 @@ export interface VisitDetails {
   /** The time before its latest correction. */
   correctedFromMs?: number;
   correctionReason?: string;
-  /** Owner and team before and after, when the transition changed them: what a void gives back. */
+  /** Owner and team before and after, once they change: what a void gives back. */
   ownership?: [Ownership, Ownership];
 }
 type Ownership = [owner: string | null, team: string | null];
@@ -564,7 +564,18 @@ function captured(row: LeadRow, data: LeadEventData<'LeadCaptured'>): void {
   row.captureMethod = data.captureMethod;
 }
 
+/** Owner and team around the latest transition, written down before something else changes them. */
+function ownershipOf(row: LeadRow): [Ownership, Ownership] | null {
+  const visit = row.visits[row.visits.length - 1];
+  if (visit === undefined) return null;
+  const unchanged: Ownership = [row.owner, row.team];
+  const ownership = visit.more?.ownership ?? [unchanged, unchanged];
+  visit.more = { ...visit.more, ownership };
+  return ownership;
+}
+
 function ownerAssigned(row: LeadRow, data: LeadEventData<'OwnerAssigned'>): void {
+  ownershipOf(row);
   row.owner = data.ownerId;
   row.team = data.teamId;
   for (const clock of row.clocks) {
@@ -578,8 +589,11 @@ function handedOff(row: LeadRow, event: RecordedEvent): void {
   const data = event.data as LeadEventData<'HandedOffToSales'>;
   // Another team's rep does not stay the owner.
   const kept = row.team === null || row.team === data.teamId ? row.owner : null;
+  const ownership = ownershipOf(row);
   row.team = data.teamId;
   row.owner = data.ownerId ?? kept;
+  // The offer is part of what its mark brought about: a void of the mark takes it back too.
+  if (ownership !== null) ownership[1] = [row.owner, row.team];
   row.handoffs.push({
     handoffId: data.handoffId,
     eventId: event.id,

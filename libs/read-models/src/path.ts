@@ -1,10 +1,10 @@
 import type { Fact } from '#libs/projections/src/projection.js';
 import { LEAD_STATES, RANK, type LeadStateName } from '#libs/lead/src/states.js';
-import { dimensionText, type FactValues, LAST_PART, utcDay } from './dimensions.js';
+import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { holdMsOf, type LeadRow, stateIndex, type Visit } from './lead-row.js';
 import type { ReportParams } from './report-params.js';
-import { scanFacts } from './scan.js';
+import { factValue, type FactRow, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
@@ -17,12 +17,11 @@ export const PATH_TABLE = 'path';
 /** Beside the states: RECYCLED by a rejection, told apart as an exit kind. */
 const REJECTED = LEAD_STATES.length;
 
-/** After the dimensions: last change, first entry, [code + 16 · cycle, ms since the entry before]…, [visit, hold ms]…, state. */
-const LAST_CHANGE = 9;
-const BASE = 10;
-const VISITS = 11;
-const HOLDS = 12;
-export const PATH_STATE = 13;
+/** Numbers: last change, first entry, state, count of holds, [visit, hold ms]…, [code + 16 · cycle, ms since the entry before]…. */
+const LAST_CHANGE = 0;
+const BASE = 1;
+const STATE = 2;
+const HOLDS = 3;
 
 export interface PathVisit {
   readonly state: LeadStateName;
@@ -33,7 +32,7 @@ export interface PathVisit {
 
 export interface Path {
   readonly leadId: string;
-  readonly fact: FactValues;
+  readonly dims: Dims;
   readonly lastChangeMs: number;
   /** Those entered by the asked asOf, in order. */
   readonly visits: readonly PathVisit[];
@@ -50,13 +49,17 @@ export function pathFacts(row: LeadRow): Fact[] {
   if (first === undefined) return [];
   let text = '';
   let holds = '';
+  let held = 0;
   let before = first.enteredMs;
   for (let index = 0; index < visits.length; index += 1) {
     const visit = visits[index] as Visit;
-    text += `${index === 0 ? '' : ','}${codeOf(visit)},${visit.enteredMs - before}`;
+    text += `,${codeOf(visit)},${visit.enteredMs - before}`;
     before = visit.enteredMs;
     const holdMs = holdMsOf(row, index);
-    if (holdMs > 0) holds += `${holds === '' ? '' : ','}${index},${holdMs}`;
+    if (holdMs > 0) {
+      held += 1;
+      holds += `,${index},${holdMs}`;
+    }
   }
   const state = stateIndex((visits[visits.length - 1] as Visit).state);
   return [
@@ -65,23 +68,28 @@ export function pathFacts(row: LeadRow): Fact[] {
       table: PATH_TABLE,
       part: utcDay(row.lastChangeMs),
       key: row.leadId,
-      value: `[${dimensionText(row, row.team, row.owner)},${row.lastChangeMs},${first.enteredMs},[${text}],[${holds}],${state}]`,
+      value: factValue(
+        dimensionText(row, row.team, row.owner),
+        `${row.lastChangeMs},${first.enteredMs},${state},${held}${holds}${text}`,
+      ),
     },
   ];
 }
 
 /** What a path fact says without its visits. */
-export const lastChangeOf = (fact: FactValues): number => fact[LAST_CHANGE] as number;
+export const lastChangeOf = ({ numbers }: FactRow): number => numbers[LAST_CHANGE] as number;
+export const presentStateOf = ({ numbers }: FactRow): LeadStateName =>
+  LEAD_STATES[numbers[STATE] as number] as LeadStateName;
 
 const NO_HOLDS: ReadonlyMap<number, number> = new Map();
 
-function decode(fact: FactValues, leadId: string, asOfMs: number): Path {
-  const flat = fact[VISITS] as readonly number[];
+function decode({ dims, key, numbers }: FactRow, asOfMs: number): Path {
   const visits: PathVisit[] = [];
-  let enteredMs = fact[BASE] as number;
-  for (let index = 0; index < flat.length; index += 2) {
-    const code = flat[index] as number;
-    enteredMs += flat[index + 1] as number;
+  const held = numbers[HOLDS] as number;
+  let enteredMs = numbers[BASE] as number;
+  for (let index = HOLDS + 1 + 2 * held; index < numbers.length; index += 2) {
+    const code = numbers[index] as number;
+    enteredMs += numbers[index + 1] as number;
     if (enteredMs > asOfMs) break;
     const rejected = (code & 15) === REJECTED;
     visits.push({
@@ -91,14 +99,15 @@ function decode(fact: FactValues, leadId: string, asOfMs: number): Path {
       enteredMs,
     });
   }
-  const held = fact[HOLDS] as readonly number[];
   let holdMs = NO_HOLDS;
-  if (held.length > 0) {
+  if (held > 0) {
     const map = new Map<number, number>();
-    for (let index = 0; index < held.length; index += 2) map.set(held[index] as number, held[index + 1] as number);
+    for (let index = HOLDS + 1; index <= HOLDS + 2 * held; index += 2) {
+      map.set(numbers[index] as number, numbers[index + 1] as number);
+    }
     holdMs = map;
   }
-  return { leadId, fact, lastChangeMs: lastChangeOf(fact), visits, holdMs };
+  return { leadId: key, dims, lastChangeMs: numbers[LAST_CHANGE] as number, visits, holdMs };
 }
 
 /**
@@ -113,9 +122,9 @@ export async function scanPaths(
 ): Promise<void> {
   const passes = dimensionFilter(params);
   const fromPart = sinceMs === null ? '' : utcDay(sinceMs);
-  await scanFacts(view, PATH_TABLE, fromPart, LAST_PART, (fact, leadId) => {
-    if (!passes(fact)) return;
-    const path = decode(fact, leadId, params.asOfMs);
+  await scanFacts(view, PATH_TABLE, fromPart, LAST_PART, (fact) => {
+    if (!passes(fact.dims)) return;
+    const path = decode(fact, params.asOfMs);
     const last = path.visits[path.visits.length - 1];
     if (last !== undefined && last.state !== 'MERGED') use(path);
   });

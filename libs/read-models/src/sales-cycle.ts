@@ -37,7 +37,7 @@ export async function salesCycleReport(view: ReadView, params: ReportParams) {
   await scanClosings(view, params, (closing) => {
     if (closing.kind === 'recycled') return;
     const ms = lengthOf(closing, params);
-    for (const lengths of [groups.total, groups.of(closing.fact, closing.closedMs)]) {
+    for (const lengths of [groups.total, groups.of(closing.dims, closing.closedMs)]) {
       if (lengths === null) continue;
       if (ms !== null) lengths.inclLost.push(ms);
       if (closing.kind !== 'won') continue;

@@ -1,12 +1,12 @@
 import type { ClockType } from '#libs/lead/src/events.js';
 import type { Fact } from '#libs/projections/src/projection.js';
-import { dimensionText, type FactValues, LAST_PART, utcDay } from './dimensions.js';
+import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { rate, type Spread, spread } from './figures.js';
 import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Clock, CLOCK_STATUSES, CLOCK_TYPE_NAMES, type ClockStatus, type LeadRow, nextDueMs } from './lead-row.js';
 import { cursorOf, pageOf } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { leadOfKey, readRows, scanFacts } from './scan.js';
+import { factValue, type FactRow, leadOfKey, orNull, readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
@@ -19,11 +19,9 @@ const OPEN_PART = 'open';
 /** The sweeper's set: leads by the next instant (epoch ms) at which settling them would record something (spec §6.6.2). */
 export const DUE_SET = 'sla-due';
 
-/** After the dimensions: type, status, due, breach (0 none, 1 standing, 2 retracted), stopped, open s, wall s. */
-const TYPE = 9;
-
 const isOpen = (status: ClockStatus): boolean => status !== 'stopped' && status !== 'cancelled';
 
+/** Numbers: type, status, due, breach (0 none, 1 standing, 2 retracted), then of a stop: when, open s, wall s. */
 export function clockFacts(row: LeadRow): Fact[] {
   const facts: Fact[] = [];
   let next: number | null = null;
@@ -39,7 +37,10 @@ export function clockFacts(row: LeadRow): Fact[] {
       table: CLOCK_TABLE,
       part: isOpen(clock.status) ? OPEN_PART : utcDay(clock.dueMs),
       key: `${row.leadId}/${index}`,
-      value: `[${dimensionText(row, clock.team, clock.owner)},${CLOCK_TYPE_NAMES.indexOf(clock.type)},${CLOCK_STATUSES.indexOf(clock.status)},${clock.dueMs},${breach}${stopped}]`,
+      value: factValue(
+        dimensionText(row, clock.team, clock.owner),
+        `${CLOCK_TYPE_NAMES.indexOf(clock.type)},${CLOCK_STATUSES.indexOf(clock.status)},${clock.dueMs},${breach}${stopped}`,
+      ),
     });
   });
   if (next !== null) facts.push({ kind: 'score', set: DUE_SET, member: row.leadId, score: next });
@@ -76,7 +77,7 @@ export interface ClockTypeFigures {
 interface ClockFact {
   readonly leadId: string;
   readonly key: string;
-  readonly fact: FactValues;
+  readonly dims: Dims;
   readonly type: ClockType;
   readonly status: ClockStatus;
   readonly dueMs: number;
@@ -88,25 +89,17 @@ interface ClockFact {
 
 const BREACHES = ['none', 'standing', 'retracted'] as const;
 
-function decode(fact: FactValues, key: string): ClockFact {
-  const [type, status, dueMs, breach, stoppedMs, openS, wallS] = fact.slice(TYPE) as [
-    number,
-    number,
-    number,
-    number,
-    number?,
-    number?,
-    number?,
-  ];
+function decode({ dims, key, numbers }: FactRow): ClockFact {
+  const [type, status, dueMs, breach, stoppedMs, openS, wallS] = numbers;
   return {
     leadId: leadOfKey(key),
     key,
-    fact,
-    type: CLOCK_TYPE_NAMES[type] as ClockType,
-    status: CLOCK_STATUSES[status] as ClockStatus,
-    dueMs,
-    breach: BREACHES[breach] as ClockFact['breach'],
-    stoppedMs: stoppedMs ?? null,
+    dims,
+    type: CLOCK_TYPE_NAMES[type as number] as ClockType,
+    status: CLOCK_STATUSES[status as number] as ClockStatus,
+    dueMs: dueMs as number,
+    breach: BREACHES[breach as number] as ClockFact['breach'],
+    stoppedMs: orNull(stoppedMs),
     openS: openS ?? 0,
     wallS: wallS ?? 0,
   };
@@ -127,15 +120,15 @@ function outcomeAt(clock: ClockFact, asOfMs: number): Outcome {
 function clockFilter(params: ReportParams): (clock: ClockFact) => boolean {
   const passes = dimensionFilter(params);
   const types = params.filter.clockType;
-  return (clock) => passes(clock.fact) && (types === undefined || types.includes(clock.type));
+  return (clock) => passes(clock.dims) && (types === undefined || types.includes(clock.type));
 }
 
 async function scanClocks(view: ReadView, params: ReportParams, use: (clock: ClockFact) => void): Promise<void> {
   const passes = clockFilter(params);
   // One call up to `open` and no two: a clock that settles in between would be counted twice or not at all.
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
-  await scanFacts(view, CLOCK_TABLE, fromPart, OPEN_PART, (fact, key) => {
-    const clock = decode(fact, key);
+  await scanFacts(view, CLOCK_TABLE, fromPart, OPEN_PART, (fact) => {
+    const clock = decode(fact);
     if (inPeriod(params, clock.dueMs) && passes(clock)) use(clock);
   });
 }
@@ -159,7 +152,7 @@ export async function slaReport(view: ReadView, params: ReportParams) {
     const outcome = outcomeAt(clock, params.asOfMs);
     const retracted = wasRetracted(clock, params.asOfMs);
     if (outcome === null && !retracted) return;
-    for (const byType of [groups.total, groups.of(clock.fact, clock.dueMs)]) {
+    for (const byType of [groups.total, groups.of(clock.dims, clock.dueMs)]) {
       if (byType === null) continue;
       let counts = byType.get(clock.type);
       if (counts === undefined) byType.set(clock.type, (counts = new Counts()));
@@ -260,8 +253,8 @@ export async function runningClocks(view: ReadView, params: ReportParams) {
   const passes = clockFilter(params);
   const statuses = params.filter.status;
   const open: ClockFact[] = [];
-  await scanFacts(view, CLOCK_TABLE, OPEN_PART, LAST_PART, (fact, key) => {
-    const clock = decode(fact, key);
+  await scanFacts(view, CLOCK_TABLE, OPEN_PART, LAST_PART, (fact) => {
+    const clock = decode(fact);
     if (passes(clock) && (statuses === undefined || statuses.includes(clock.status))) open.push(clock);
   });
   const { page, nextCursor } = pageOf(open, params, (clock) => cursorOf(clock.dueMs, clock.key), 'ascending');

@@ -84,7 +84,7 @@ export async function stageDurationsReport(view: ReadView, params: ReportParams)
   await scanPaths(view, params, params.fromMs, (path) => {
     completedVisits(path, params, (visit, kind, exitedMs, ms) => {
       groups.total.add(path.leadId, visit.state, kind, ms);
-      groups.of(path.fact, exitedMs)?.add(path.leadId, visit.state, kind, ms);
+      groups.of(path.dims, exitedMs)?.add(path.leadId, visit.state, kind, ms);
     });
   });
   return {

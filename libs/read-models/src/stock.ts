@@ -19,7 +19,7 @@ export async function stockReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Map<LeadStateName, number>>(params, () => new Map());
   await scanPaths(view, params, null, (path) => {
     const state = stateOf(path);
-    for (const counts of [groups.total, groups.of(path.fact, path.lastChangeMs)]) {
+    for (const counts of [groups.total, groups.of(path.dims, path.lastChangeMs)]) {
       counts?.set(state, (counts.get(state) ?? 0) + 1);
     }
   });

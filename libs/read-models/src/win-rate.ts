@@ -39,7 +39,7 @@ export async function winRateReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts>(params, () => new Counts());
   await scanClosings(view, params, (closing) => {
     groups.total.add(closing);
-    groups.of(closing.fact, closing.closedMs)?.add(closing);
+    groups.of(closing.dims, closing.closedMs)?.add(closing);
   });
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
