@@ -25,7 +25,7 @@ interface Backend {
   readonly redis: boolean;
   /** The log is another process's, so to speak: it can be away. */
   readonly remote?: boolean;
-  open(dir: string): Promise<Opened>;
+  readonly open: (dir: string) => Promise<Opened>;
 }
 interface Opened {
   readonly env: Record<string, string>;
@@ -449,7 +449,7 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
   );
 
   run('has exactly one handler for the commands on its bus', () => {
-    const { handlers } = ledger.app.get(CommandBus) as unknown as { handlers: ReadonlyMap<string, unknown> };
+    const { handlers } = ledger.app.get<CommandBus, { handlers: ReadonlyMap<string, unknown> }>(CommandBus);
     expect(handlers.size).toBe(1);
   });
 

@@ -137,7 +137,7 @@ export function parseSettings(environment: Readonly<Record<string, string | unde
 export function environmentWithDotEnv(directory = process.cwd()): Record<string, string | undefined> {
   let file: Record<string, string | undefined> = {};
   try {
-    file = parseEnv(readFileSync(resolve(directory, '.env'), 'utf8')) as Record<string, string>;
+    file = parseEnv(readFileSync(resolve(directory, '.env'), 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
