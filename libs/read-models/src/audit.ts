@@ -10,7 +10,7 @@ import {
   type Visit,
   type VoidedVisit,
 } from './lead-row.js';
-import { cursorOf, decode } from './paging.js';
+import { Page, type Place } from './paging.js';
 import { PATH_TABLE } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import { parseFact, readRows } from './scan.js';
@@ -82,8 +82,7 @@ export interface AuditItem {
   } | null;
 }
 
-interface Entry {
-  readonly place: string;
+interface Entry extends Place {
   readonly row: LeadRow;
   readonly visit: Visit;
   readonly fromState: LeadStateName | null;
@@ -92,7 +91,7 @@ interface Entry {
 }
 
 /** Leads whose rows are read at a time. */
-const BATCH = 500;
+const BATCH = 5000;
 
 /**
  * Reads the leads day by day of their last change, backwards, and stops once the page is full: no lead that changed last
@@ -111,36 +110,27 @@ export async function audit(view: ReadView, params: ReportParams) {
     else day.push(leadId);
   }
   const days = [...byDay.keys()].sort().reverse();
-  const before = params.cursor === null ? null : decode(params.cursor);
-  let entries: Entry[] = [];
+  const entries = new Page<Entry>(params, 'descending');
   for (const day of days) {
     const ids = byDay.get(day) as string[];
     for (let start = 0; start < ids.length; start += BATCH) {
       for (const row of await readRows(view, ids.slice(start, start + BATCH))) {
         row.visits.forEach((visit, index) => {
           if (!wanted(row, visit, false, params)) return;
-          entries.push(entryOf(row, visit, row.visits[index - 1]?.state ?? null, index + 1, null));
+          entries.add(entryOf(row, visit, row.visits[index - 1]?.state ?? null, index + 1, null));
         });
         for (const visit of row.voided) {
-          if (!wanted(row, visit, true, params)) continue;
-          entries.push(entryOf(row, visit, visit.fromState, visit.visitNo, visit));
+          if (wanted(row, visit, true, params)) {
+            entries.add(entryOf(row, visit, visit.fromState, visit.visitNo, visit));
+          }
         }
       }
     }
-    if (before !== null) entries = entries.filter(({ place }) => place < before);
-    if (entries.length <= params.limit) continue;
-    entries.sort((a, b) => (a.place < b.place ? 1 : -1));
-    const last = entries[params.limit] as Entry;
     // Leads yet to be read changed last before this day.
-    if (last.place >= cursorOf(Date.parse(day), '')) break;
+    if (entries.isFullBefore({ atMs: Date.parse(day), key: '' })) break;
   }
-  entries.sort((a, b) => (a.place < b.place ? 1 : -1));
-  const page = entries.slice(0, params.limit);
-  const more = entries.length > page.length;
-  return {
-    items: page.map(itemOf),
-    nextCursor: more ? Buffer.from((page[page.length - 1] as Entry).place).toString('base64url') : null,
-  };
+  const { page, nextCursor } = entries.end();
+  return { items: page.map(itemOf), nextCursor };
 }
 
 function wanted(row: LeadRow, visit: Visit, voided: boolean, params: ReportParams): boolean {
@@ -184,8 +174,8 @@ function entryOf(
   visitNo: number,
   voided: VoidedVisit | null,
 ): Entry {
-  const place = cursorOf(visit.enteredMs, `${row.leadId}/${String(visitNo).padStart(6, '0')}/${visit.eventId}`);
-  return { place, row, visit, fromState, visitNo, voided };
+  const key = `${row.leadId}/${String(visitNo).padStart(6, '0')}/${visit.eventId}`;
+  return { atMs: visit.enteredMs, key, row, visit, fromState, visitNo, voided };
 }
 
 function itemOf({ row, visit, fromState, visitNo, voided }: Entry): AuditItem {

@@ -2,7 +2,7 @@ import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
 import { LAST_PART } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
-import { cursorOf, pageOf } from './paging.js';
+import { Page, type Place } from './paging.js';
 import { lastChangeOf, PATH_TABLE, presentStateOf } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import { readRows, scanFacts } from './scan.js';
@@ -55,24 +55,29 @@ export interface LeadListItem {
 export async function leadList(view: ReadView, params: ReportParams) {
   const passes = dimensionFilter(params);
   const states = params.filter.state;
-  const found: { leadId: string; changedMs: number }[] = [];
+  const found = new Page<Place>(params, 'descending');
   await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
     if (states !== undefined && !states.includes(presentStateOf(fact))) return;
-    if (passes(fact.dims)) found.push({ leadId: fact.key, changedMs: lastChangeOf(fact) });
+    if (passes(fact.dims)) found.add({ key: fact.key, atMs: lastChangeOf(fact) });
   });
-  const placeOf = ({ changedMs, leadId }: { changedMs: number; leadId: string }) => cursorOf(changedMs, leadId);
-  const { page, nextCursor } = pageOf(found, params, placeOf, 'descending');
+  const { page, nextCursor } = found.end();
   const rows = await readRows(
     view,
-    page.map(({ leadId }) => leadId),
+    page.map(({ key }) => key),
   );
   return { items: rows.map(leadListItem), nextCursor };
 }
 
 /** The leads behind a figure, by id. */
 export async function leadsById(view: ReadView, leadIds: readonly string[], params: ReportParams) {
-  const { page, nextCursor } = pageOf(leadIds, params, (leadId) => cursorOf(0, leadId), 'ascending');
-  return { count: leadIds.length, items: (await readRows(view, page)).map(leadListItem), nextCursor };
+  const found = new Page<Place>(params, 'ascending');
+  for (const key of leadIds) found.add({ key, atMs: 0 });
+  const { page, nextCursor } = found.end();
+  const rows = await readRows(
+    view,
+    page.map(({ key }) => key),
+  );
+  return { count: leadIds.length, items: rows.map(leadListItem), nextCursor };
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();

@@ -1,40 +1,68 @@
 import { invalidParameter } from './report-error.js';
 import type { ReportParams } from './report-params.js';
 
-/** Place of an item in a list ordered by an instant, then by a key. Fixed width, so that it is ordered as a string. */
-export const cursorOf = (atMs: number, key: string): string => `${String(atMs + OFFSET).padStart(16, '0')}|${key}`;
-/** Instants before 1970 stay positive. */
-const OFFSET = 62_135_596_800_000;
-
-/**
- * The page after `params.cursor`. The order is total, and a cursor names a place in it, so an item that does not move is
- * listed once, whatever comes or goes between two pages.
- */
-export function pageOf<T>(
-  items: readonly T[],
-  params: ReportParams,
-  placeOf: (item: T) => string,
-  order: 'ascending' | 'descending',
-): { page: T[]; nextCursor: string | null } {
-  const sign = order === 'ascending' ? 1 : -1;
-  const after = params.cursor === null ? null : decode(params.cursor);
-  const placed: { item: T; place: string }[] = [];
-  for (const item of items) {
-    const place = placeOf(item);
-    if (after === null || (place < after ? -1 : place > after ? 1 : 0) * sign > 0) placed.push({ item, place });
-  }
-  placed.sort((a, b) => (a.place < b.place ? -1 : a.place > b.place ? 1 : 0) * sign);
-  const page = placed.slice(0, params.limit);
-  const last = page[page.length - 1];
-  const more = last !== undefined && placed.length > page.length;
-  return {
-    page: page.map(({ item }) => item),
-    nextCursor: more ? Buffer.from(last.place).toString('base64url') : null,
-  };
+/** Where an item stands in a list: by instant, then by key. The order is total. */
+export interface Place {
+  readonly atMs: number;
+  readonly key: string;
 }
 
-export function decode(cursor: string): string {
-  const place = Buffer.from(cursor, 'base64url').toString();
-  if (!/^\d{16}\|./.test(place)) throw invalidParameter('cursor', 'the nextCursor of an earlier answer');
-  return place;
+export type Order = 'ascending' | 'descending';
+
+const compare = (a: Place, b: Place): number => a.atMs - b.atMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/** Collects the page after `params.cursor` out of items that come in any order, keeping few more than fit. */
+export class Page<T extends Place> {
+  readonly #limit: number;
+  readonly #after: Place | null;
+  readonly #sign: 1 | -1;
+  #kept: T[] = [];
+
+  constructor(params: ReportParams, order: Order) {
+    this.#limit = params.limit;
+    this.#after = params.cursor === null ? null : placeOf(params.cursor);
+    this.#sign = order === 'ascending' ? 1 : -1;
+  }
+
+  /** Whether an item of this place would be on the page or after it. */
+  wants(place: Place): boolean {
+    return this.#after === null || compare(place, this.#after) * this.#sign > 0;
+  }
+
+  add(item: T): void {
+    if (!this.wants(item)) return;
+    this.#kept.push(item);
+    if (this.#kept.length > 8 * this.#limit + 1000) this.#cut();
+  }
+
+  /** True once the page is full and every item still to come stands beyond `place`. */
+  isFullBefore(place: Place): boolean {
+    if (this.#kept.length <= this.#limit) return false;
+    this.#cut();
+    return compare(this.#kept[this.#limit] as T, place) * this.#sign <= 0;
+  }
+
+  /** Items in order; the cursor names the last one, so one that does not move is listed once whatever comes or goes. */
+  end(): { page: T[]; nextCursor: string | null } {
+    this.#cut();
+    const page = this.#kept.slice(0, this.#limit);
+    return {
+      page,
+      nextCursor: this.#kept.length > page.length ? cursorOf(page[page.length - 1] as T) : null,
+    };
+  }
+
+  #cut(): void {
+    this.#kept = this.#kept.sort((a, b) => compare(a, b) * this.#sign).slice(0, this.#limit + 1);
+  }
+}
+
+const cursorOf = ({ atMs, key }: Place): string => Buffer.from(`${atMs}|${key}`).toString('base64url');
+
+function placeOf(cursor: string): Place {
+  const [, atMs, key] = /^(-?\d{1,16})\|(.+)$/s.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (atMs === undefined || key === undefined) {
+    throw invalidParameter('cursor', 'the nextCursor of an earlier answer');
+  }
+  return { atMs: Number(atMs), key };
 }

@@ -4,7 +4,7 @@ import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { rate, type Spread, spread } from './figures.js';
 import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Clock, CLOCK_STATUSES, CLOCK_TYPE_NAMES, type ClockStatus, type LeadRow, nextDueMs } from './lead-row.js';
-import { cursorOf, pageOf } from './paging.js';
+import { Page, type Place } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import { factValue, type FactRow, leadOfKey, orNull, readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
@@ -252,12 +252,13 @@ export interface RunningClock {
 export async function runningClocks(view: ReadView, params: ReportParams) {
   const passes = clockFilter(params);
   const statuses = params.filter.status;
-  const open: ClockFact[] = [];
+  const open = new Page<ClockFact & Place>(params, 'ascending');
   await scanFacts(view, CLOCK_TABLE, OPEN_PART, LAST_PART, (fact) => {
     const clock = decode(fact);
-    if (passes(clock) && (statuses === undefined || statuses.includes(clock.status))) open.push(clock);
+    if (passes(clock) && (statuses === undefined || statuses.includes(clock.status)))
+      open.add({ ...clock, atMs: clock.dueMs });
   });
-  const { page, nextCursor } = pageOf(open, params, (clock) => cursorOf(clock.dueMs, clock.key), 'ascending');
+  const { page, nextCursor } = open.end();
   const items = await detailed(view, page, (row, clock) => ({
     leadId: row.leadId,
     clockId: clock.clockId,
@@ -305,13 +306,13 @@ export interface Breach {
 }
 
 export async function breaches(view: ReadView, params: ReportParams) {
-  const found: ClockFact[] = [];
+  const found = new Page<ClockFact & Place>(params, 'descending');
   const { show } = params.choices;
   await scanClocks(view, params, (clock) => {
     if (clock.breach === 'none' || clock.dueMs > params.asOfMs) return;
-    if (show === 'all' || show === clock.breach) found.push(clock);
+    if (show === 'all' || show === clock.breach) found.add({ ...clock, atMs: clock.dueMs });
   });
-  const { page, nextCursor } = pageOf(found, params, (clock) => cursorOf(clock.dueMs, clock.key), 'descending');
+  const { page, nextCursor } = found.end();
   const items = await detailed(view, page, (row, clock) => ({
     leadId: row.leadId,
     clockId: clock.clockId,
