@@ -90,7 +90,7 @@ async function interleave(
   const steps = new SeededSteps(random, pass);
   const process = () => world.process(steps.log(tamper(world.log)));
   const evidenceInTime = random() < 0.6 ? { occurredAt: new Date(DUE_MS - HOUR_MS).toISOString() } : {};
-  const accepting = accept(process(), leadId, evidenceInTime);
+  const accepting = accept(process(), leadId, evidenceInTime, random() < 0.7);
   const warmed = random() < 0.5;
   const sweeping = [process(), process()].map((side) => sweep(side, leadId, warmed));
   const turns = await steps.run([accepting, ...sweeping]);
@@ -111,15 +111,15 @@ async function interleave(
   return { turns, failures, retracted, outcome: refused === 'BACKDATE_LIMIT_EXCEEDED' ? 'tooOld' : outcome };
 }
 
-/** A person who is told that somebody was faster looks again and repeats it, once. */
-async function accept(side: CommandSide, leadId: string, body: object): Promise<string | null> {
+/** Told that somebody was faster, a patient person looks again and repeats it. */
+async function accept(side: CommandSide, leadId: string, body: object, patient: boolean): Promise<string | null> {
   for (let tries = 1; ; tries++) {
     try {
       await side.send('AcceptLead', leadId, body, { by: actor('sales', 'sam', ['sales']) });
       return null;
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code !== 'CONFLICT' || tries === 2) return code ?? String(error);
+      if (code !== 'CONFLICT' || !patient || tries === 3) return code ?? String(error);
     }
   }
 }
