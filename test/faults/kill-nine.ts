@@ -129,9 +129,9 @@ try {
         }
       }
     }
-    const { status, body } = await ledger.call('POST', '/v1/projections/funnel/rebuild', {});
-    const rebuilt = body as { equal?: boolean };
-    if (status >= 300 || rebuilt.equal !== true) failures.push(`round ${round}: rebuild says ${status} ${JSON.stringify(body)}`);
+    const { body } = await ledger.call('POST', '/v1/projections/funnel/rebuild?wait=60', {});
+    const { report } = body as { report: { equal: boolean } | null };
+    if (report?.equal !== true) failures.push(`round ${round}: rebuild says ${JSON.stringify(body)}`);
     console.log(`round ${round}: ${log.length} commands sent, ${acknowledged} acknowledged so far, ${resent} sent again, ${failures.length} failures`);
   } // prettier-ignore
 } finally {
