@@ -92,6 +92,14 @@ describe('voiding a transition (T23)', () => {
     expect(lead.data('SlaBreachRetracted').reason).toBe('voided_transition');
   });
 
+  it('reopens only what the transition had stopped, not what it had started itself', () => {
+    const lead = given('MQL').do('LogContactAttempt', { channel: 'phone', outcome: 'connected' }).do('AcceptLead');
+    const { clockId } = lead.all('SlaClockStarted')[0]!;
+    lead.do('VoidTransition', voiding(lead));
+    expect(lead.data('TransitionVoided').reopenedClockIds).toEqual([clockId]);
+    expect([...lead.lead.clocks.values()].map(({ status }) => status)).toEqual(['running', 'cancelled']);
+  });
+
   it('is of the latest transition only, and never of the capture', () => {
     const lead = given('SAL');
     expect(lead.refused('VoidTransition', voiding(lead, { eventId: lead.idOf('MarkedMQL') })).code).toBe(

@@ -290,7 +290,7 @@ describe('whatever happens to a lead', () => {
         checkClocks(lead);
         expect(lead.refold()).toEqual(lead.lead);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -310,7 +310,7 @@ describe('whatever happens to a lead', () => {
           expect(outcomes[0]).toEqual(outcomes[1]);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 });
