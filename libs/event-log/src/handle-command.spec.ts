@@ -174,7 +174,7 @@ describe('handleCommand', () => {
 
   it('gives a commuting command up after three retries', async () => {
     let appends = 0;
-    const busy = new Proxy(log as EventLog, {
+    const busy = new Proxy<EventLog>(log, {
       get(target, property) {
         if (property === 'append')
           return async (append: Append) => {
@@ -239,7 +239,7 @@ describe('handleCommand', () => {
 
   it('repeats safely after an append whose outcome is unknown', async () => {
     let failed = false;
-    const flaky = new Proxy(log as EventLog, {
+    const flaky = new Proxy<EventLog>(log, {
       get(target, property) {
         if (property === 'append')
           return async (append: Append) => {

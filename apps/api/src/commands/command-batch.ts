@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { derivedId } from '#libs/event-log/src/ids.js';
 import { Turns } from '#libs/event-log/src/handle-command.js';
-import { type Actor, type CommandName, isCommandName } from '#libs/lead/src/commands.js';
+import { type Actor, isCommandName } from '#libs/lead/src/commands.js';
 import { invalid, type ProblemBody } from '#libs/platform/src/problem.js';
 import { parseJsonBody } from '#libs/platform/src/json-body.js';
 import type { LeadCommandAnswer, LeadCommandInput } from './lead-commands.js';
@@ -101,7 +101,7 @@ function commandOf(number: number, bytes: Uint8Array, options: BatchOptions): Le
   };
   if (name === 'CaptureLead') return { ...common, body: leadId === undefined ? body : { leadId, ...body } };
   if (typeof leadId !== 'string') throw invalid('leadId', 'must be the id of a lead');
-  return { ...common, name: name as CommandName, leadId: leadId.toLowerCase(), body };
+  return { ...common, leadId: leadId.toLowerCase(), body };
 }
 
 function commandIdOf(number: number, commandId: unknown, batchId: string | undefined): string {

@@ -21,7 +21,7 @@ const eventsOf = async (leadId: string) => world.log.readStream(`lead-${leadId}`
 const typesOf = async (leadId: string) => (await eventsOf(leadId)).map(({ type }) => type);
 /** The log with one method replaced; the rest is the real one. */
 const withAppend = (append: (append: Append) => ReturnType<EventLog['append']>): EventLog =>
-  new Proxy(world.log as EventLog, {
+  new Proxy<EventLog>(world.log, {
     get(target, property) {
       if (property === 'append') return append;
       const value = Reflect.get(target, property) as unknown;

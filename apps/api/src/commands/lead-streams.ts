@@ -14,7 +14,7 @@ import { leadEventSchemas, type LeadEvent, personalFields } from '#libs/lead/src
 import { evolve } from '#libs/lead/src/evolve.js';
 import { clockEventIdName } from '#libs/lead/src/sla-clocks.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
-import { leadUpcasters } from '#libs/lead/src/upcasters.js';
+import { leadEventVersions, leadUpcasters } from '#libs/lead/src/upcasters.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import type { KeyVault } from '#libs/privacy/src/key-vault.js';
@@ -48,8 +48,8 @@ export interface LeadStreamsOptions {
 
 export const leadStream = (leadId: string): string => `lead-${leadId}`;
 
-const codec = new EventCodec({ schemas: leadEventSchemas, upcasters: leadUpcasters });
-const sealedFields = new SealedFields(leadEventSchemas, (schema) => personalFields.has(schema as never));
+const codec = new EventCodec({ schemas: leadEventSchemas, versions: leadEventVersions, upcasters: leadUpcasters });
+const sealedFields = new SealedFields(leadEventSchemas, (schema) => personalFields.has(schema));
 
 /** Leads as the log holds them: sealed, with metadata; and back. The only place of the command side that opens seals. */
 export class LeadStreams {
@@ -102,11 +102,14 @@ export class LeadStreams {
     const complete = (key: DataKey | null): NewEvent[] => {
       const metadata = this.metadata(origin, this.#policyRefs(events, state));
       return events.map((event, ordinal) => {
+        const { type } = event;
         const id = eventIdOf(event, origin.commandId, ordinal);
         const { personal, plain } = parts[ordinal]!;
-        if (personal === null || key === null) return { id, type: event.type, data: plain, metadata };
+        const version = codec.version(type);
+        const versioned = version === 1 ? metadata : { ...metadata, schemaVersion: version };
+        if (personal === null || key === null) return { id, type, data: plain, metadata: versioned };
         const data = seal(plain, personal, key, `${leadId}/${id}`);
-        return { id, type: event.type, data, metadata: { ...metadata, piiKeyId: key.keyId } };
+        return { id, type, data, metadata: { ...versioned, piiKeyId: key.keyId } };
       });
     };
     if (!parts.some(({ personal }) => personal !== null)) return complete(null);
