@@ -1,4 +1,4 @@
-import { LADDER, LEAD_STATES, type LadderState, type LeadStateName } from '#libs/lead/src/states.js';
+import { LADDER, LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
 import { rate } from './figures.js';
 import { type Conversion, reachTimes } from './funnel.js';
 import { type CountFigure, drillLinks, Groups, inPeriod } from './grouping.js';
@@ -69,7 +69,7 @@ function figures(counts: ReadonlyMap<LeadStateName, number>, params: ReportParam
   }
   const conversions: Conversion[] = [];
   LADDER.forEach((from, index) => {
-    for (const to of LADDER.slice(index + 1) as LadderState[]) {
+    for (const to of LADDER.slice(index + 1)) {
       const numerator = entries[to].count;
       const denominator = entries[from].count;
       conversions.push({

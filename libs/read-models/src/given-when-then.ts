@@ -93,7 +93,7 @@ export class PastLead {
     const id = this.fact(
       type,
       atMs,
-      { fromState, toState, cycleNo, stageVisitNo: this.visits.length + 1, ...data } as unknown as Free<T>,
+      { fromState, toState, cycleNo, stageVisitNo: this.visits.length + 1, ...data },
       when,
     );
     this.visits.push({ state: toState, cycle: cycleNo, eventId: id, atMs });

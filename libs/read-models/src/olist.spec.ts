@@ -29,10 +29,10 @@ whenGiven('the Olist funnel', () => {
     const won = new Map(rowsOf('olist_closed_deals_dataset.csv').map((row) => [row.mql_id, row]));
     for (const { mql_id, first_contact_date, origin } of rowsOf('olist_marketing_qualified_leads_dataset.csv')) {
       const contactMs = Date.parse(`${first_contact_date}T00:00:00.000Z`);
-      const lead = past.lead(mql_id as string);
+      const lead = past.lead(mql_id);
       lead.captured(contactMs, { source: origin === '' ? {} : { code: origin as string }, captureMethod: 'import' });
       lead.mql(contactMs);
-      const deal = won.get(mql_id as string);
+      const deal = won.get(mql_id);
       if (deal === undefined) continue;
       const wonMs = Date.parse(`${(deal.won_date as string).replace(' ', 'T')}.000Z`);
       const wonAt = new Date(wonMs).toISOString();

@@ -601,8 +601,8 @@ function kindOfExit({ state, cycle, next }: OracleVisit): string {
 }
 
 interface Oracle {
-  items(leads: readonly OracleLead[], asked: Asked): Item[];
-  figures(items: readonly Item[], asked: Asked): object;
+  readonly items: (leads: readonly OracleLead[], asked: Asked) => Item[];
+  readonly figures: (items: readonly Item[], asked: Asked) => object;
 }
 
 /** Clocks, read from their own events alone. */
@@ -611,7 +611,7 @@ function clocksOf(lead: OracleLead): Any[] {
     .filter(({ type }) => type === 'SlaClockStarted')
     .map((started) => {
       const { clockId } = data(started);
-      let clock: Any = {
+      const clock: Any = {
         type: data(started).clockType,
         dueMs: Date.parse(data(started).dueAt),
         owner: data(started).ownerId ?? lead.ownership.get(started.id)?.owner ?? null,
@@ -624,22 +624,24 @@ function clocksOf(lead: OracleLead): Any[] {
       };
       for (const e of lead.events.slice(lead.events.indexOf(started))) {
         if (e.type === 'TransitionVoided' && (data(e).reopenedClockIds ?? []).includes(clockId)) {
-          clock = { ...clock, stop: null, cancelled: false, retracted: false };
+          Object.assign(clock, { stop: null, cancelled: false, retracted: false });
         }
         if (e.type === 'OwnerAssigned' && !clock.breached && clock.stop === null && !clock.cancelled) {
-          clock = { ...clock, owner: data(e).ownerId, team: data(e).teamId };
+          Object.assign(clock, { owner: data(e).ownerId, team: data(e).teamId });
         }
         if (data(e).clockId !== clockId) continue;
-        if (e.type === 'SlaClockPaused') clock = { ...clock, paused: true };
-        if (e.type === 'SlaClockResumed') clock = { ...clock, paused: false, dueMs: Date.parse(data(e).newDueAt) };
+        if (e.type === 'SlaClockPaused') clock.paused = true;
+        if (e.type === 'SlaClockResumed') {
+          Object.assign(clock, { paused: false, dueMs: Date.parse(data(e).newDueAt) });
+        }
         if (e.type === 'SlaBreached') {
           const { ownerId = clock.owner, teamId = clock.team } = data(e);
-          clock = { ...clock, breached: true, owner: ownerId, team: teamId };
+          Object.assign(clock, { breached: true, owner: ownerId, team: teamId });
         }
-        if (e.type === 'SlaBreachRetracted') clock = { ...clock, retracted: true };
-        if (e.type === 'SlaClockCancelled') clock = { ...clock, cancelled: true, stop: null };
+        if (e.type === 'SlaBreachRetracted') clock.retracted = true;
+        if (e.type === 'SlaClockCancelled') Object.assign(clock, { cancelled: true, stop: null });
         if (e.type === 'SlaClockStopped') {
-          clock = { ...clock, owner: clock.owner ?? lead.ownership.get(e.id)?.owner ?? null, stop: data(e) };
+          Object.assign(clock, { owner: clock.owner ?? lead.ownership.get(e.id)?.owner ?? null, stop: data(e) });
         }
       }
       return clock;
