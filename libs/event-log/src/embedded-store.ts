@@ -45,6 +45,8 @@ export type StreamState = 'exists' | 'missing' | 'deleted';
 export interface StreamSlice<T> {
   readonly state: StreamState;
   readonly items: T[];
+  /** False: there may be more beyond the last item. */
+  readonly complete: boolean;
   /** Revision of the stream's last event, -1 when there is none. */
   readonly lastRevision: number;
   /** First revision that `$maxCount` and `$tb` let through. */
@@ -56,6 +58,14 @@ export interface LogSlice<T> {
   /** Last position looked at (forwards), or the lowest (backwards). */
   readonly scannedTo: number;
   readonly atEnd: boolean;
+}
+
+export interface ReadAllBounds {
+  readonly from: number;
+  readonly direction?: 'forwards' | 'backwards';
+  readonly limit: number;
+  readonly scanLimit?: number;
+  readonly maxBytes?: number;
 }
 
 /** What to make of a record, `undefined` to leave it out. */
@@ -526,53 +536,58 @@ export class EmbeddedStore {
 
   /**
    * Durable events of one stream as `$maxCount`, `$maxAge` and `$tb` leave them. `from`: first revision (forwards) or
-   * highest (backwards); default the respective end.
+   * highest (backwards); default the respective end. Ends early, after at least one, when `maxBytes` are read: then
+   * `complete` is false though fewer than `limit` came.
    */
   readStream<T>(
     stream: string,
-    options: { from?: number; direction?: 'forwards' | 'backwards'; limit: number },
+    options: { from?: number; direction?: 'forwards' | 'backwards'; limit: number; maxBytes?: number },
     decode: Decode<T>,
   ): StreamSlice<T> {
     const { last, tombstoned } = this.#lastRevision(stream);
-    if (tombstoned) return { state: 'deleted', items: [], lastRevision: last, firstRevision: 0 };
+    if (tombstoned) return { state: 'deleted', items: [], complete: true, lastRevision: last, firstRevision: 0 };
     const metadata = this.#committedMetadata(stream);
     if (last < 0 || metadata.truncateBefore === DELETED) {
-      return { state: 'missing', items: [], lastRevision: -1, firstRevision: 0 };
+      return { state: 'missing', items: [], complete: true, lastRevision: -1, firstRevision: 0 };
     }
     const first = Math.max(0, metadata.truncateBefore ?? 0, metadata.maxCount ? last - metadata.maxCount + 1 : 0);
     const oldestMs = metadata.maxAgeS === undefined ? -Infinity : this.#clock.nowMs() - metadata.maxAgeS * 1000;
     const direction = options.direction ?? 'forwards';
     const from = direction === 'forwards' ? Math.max(options.from ?? 0, first) : Math.min(options.from ?? last, last);
     const items: T[] = [];
+    let complete = true;
     if (options.limit > 0) {
+      let bytesLeft = options.maxBytes ?? Infinity;
       this.#scanStream(stream, from, direction, (record) => {
         if (record.revision < first || record.isTombstone) return false;
         if (record.createdMs >= oldestMs) {
           const item = decode(record);
           if (item !== undefined) items.push(item);
+          bytesLeft -= record.bytes;
         }
-        return items.length < options.limit;
+        complete = items.length < options.limit && bytesLeft > 0;
+        return complete;
       });
     }
-    return { state: 'exists', items, lastRevision: last, firstRevision: first };
+    return { state: 'exists', items, complete, lastRevision: last, firstRevision: first };
   }
 
   /**
    * Durable events of the whole log: forwards from `from` (inclusive), backwards from `from` down (inclusive). Looks at
-   * no more than `scanLimit` records, so that a filter that lets little through cannot hold the event loop.
+   * no more than `scanLimit` records and about `maxBytes`, so that a filter that lets little through cannot hold the
+   * event loop, nor large events the memory.
    */
-  readAll<T>(
-    options: { from: number; direction?: 'forwards' | 'backwards'; limit: number; scanLimit?: number },
-    decode: Decode<T>,
-  ): LogSlice<T> {
-    const scanLimit = options.scanLimit ?? 10_000;
-    return options.direction === 'backwards'
-      ? this.#readBackwards(options.from, options.limit, scanLimit, decode)
-      : this.#readForwards(options.from, options.limit, scanLimit, decode);
+  readAll<T>(options: ReadAllBounds, decode: Decode<T>): LogSlice<T> {
+    const bounds = { scanLimit: 10_000, maxBytes: 8 * 1_048_576, ...options };
+    return options.direction === 'backwards' ? this.#readBackwards(bounds, decode) : this.#readForwards(bounds, decode);
   }
 
-  #readForwards<T>(from: number, limit: number, scanLimit: number, decode: Decode<T>): LogSlice<T> {
+  #readForwards<T>(
+    { from, limit, scanLimit, maxBytes }: Required<Omit<ReadAllBounds, 'direction'>>,
+    decode: Decode<T>,
+  ): LogSlice<T> {
     const items: T[] = [];
+    let bytesLeft = maxBytes;
     const end = this.#durable;
     let position = Math.max(1, from);
     if (position > end || limit <= 0) return { items, scannedTo: Math.max(position - 1, 0), atEnd: position > end };
@@ -581,8 +596,11 @@ export class EmbeddedStore {
     let view = viewOf(block, position);
     for (;;) {
       const item = decode(view);
-      if (item !== undefined) items.push(item);
-      if (items.length >= limit || position >= stop) break;
+      if (item !== undefined) {
+        items.push(item);
+        bytesLeft -= view.bytes;
+      }
+      if (items.length >= limit || position >= stop || bytesLeft <= 0) break;
       position += 1;
       if (position < block.firstPosition + block.count) {
         view.next();
@@ -594,16 +612,25 @@ export class EmbeddedStore {
     return { items, scannedTo: position, atEnd: position >= this.#durable };
   }
 
-  #readBackwards<T>(from: number, limit: number, scanLimit: number, decode: Decode<T>): LogSlice<T> {
+  #readBackwards<T>(
+    { from, limit, scanLimit, maxBytes }: Required<Omit<ReadAllBounds, 'direction'>>,
+    decode: Decode<T>,
+  ): LogSlice<T> {
     const items: T[] = [];
+    let bytesLeft = maxBytes;
     let position = Math.min(from, this.#durable);
     let scanned = 0;
-    while (position >= 1 && items.length < limit && scanned < scanLimit) {
+    const more = (): boolean => items.length < limit && scanned < scanLimit && bytesLeft > 0;
+    while (position >= 1 && more()) {
       const block = this.#blockOf(position);
       const offsets = offsetsOf(block, position);
-      while (position >= block.firstPosition && items.length < limit && scanned < scanLimit) {
-        const item = decode(new RecordView(block.bytes, offsets[position - block.firstPosition]!, position));
-        if (item !== undefined) items.push(item);
+      while (position >= block.firstPosition && more()) {
+        const view = new RecordView(block.bytes, offsets[position - block.firstPosition]!, position);
+        const item = decode(view);
+        if (item !== undefined) {
+          items.push(item);
+          bytesLeft -= view.bytes;
+        }
         scanned += 1;
         position -= 1;
       }
@@ -646,6 +673,7 @@ export class EmbeddedStore {
       }
       return;
     }
+    if (from < 0) return;
     const within = { start: indexKey(prefix, from + 1), end: indexKey(prefix, INDEX_TOMBSTONE), limit: 1 };
     for (const { key, value } of index.getRange(within)) {
       const entry = indexEntry(key, value);

@@ -116,6 +116,11 @@ export class RecordView {
     this.#locate();
   }
 
+  /** Of the whole record. */
+  get bytes(): number {
+    return this.#end - this.#at;
+  }
+
   get isJson(): boolean {
     return (this.#flags & JSON_FLAG) !== 0;
   }

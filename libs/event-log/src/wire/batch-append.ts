@@ -24,8 +24,8 @@ import {
   uuidText,
 } from './protocol.js';
 
-/** EventStoreDB's own write timeout: a longer deadline of a client is cut to it. */
-const WRITE_TIMEOUT_MS = 2_000;
+/** A longer deadline of a client is cut to it (EventStoreDB: its setting `WriteTimeoutMs`). */
+const WRITE_TIMEOUT_MS = 10_000;
 
 /** An append whose fragments are still coming, or that is being written. */
 interface Pending {
@@ -34,6 +34,7 @@ interface Pending {
   readonly expected: ExpectedRevision;
   readonly records: NewRecord[];
   readonly timer: NodeJS.Timeout;
+  readonly timeoutMs: number;
   size: number;
 }
 
@@ -49,7 +50,7 @@ export function batchAppend(store: EmbeddedStore, call: ServerDuplexStream<Batch
   const send = (response: BatchAppendResp): void => {
     if (call.cancelled || call.destroyed) return;
     // a client that does not read its answers may send no more requests
-    if (!call.write(response)) {
+    if (!call.write(response) && !call.isPaused()) {
       call.pause();
       void drained(call).then(() => call.resume());
     }
@@ -75,7 +76,7 @@ export function batchAppend(store: EmbeddedStore, call: ServerDuplexStream<Batch
           if (!collecting.delete(correlationId)) return;
           send(answer(uuidMessage(correlationId, 'structured'), streamIdentifier(stream), timedOut()));
         }, timeoutMs);
-        collecting.set(correlationId, { correlationId, stream, expected, records: [], timer, size: 0 });
+        collecting.set(correlationId, { correlationId, stream, expected, records: [], timer, timeoutMs, size: 0 });
       }
     }
     const pending = collecting.get(correlationId);
@@ -130,7 +131,7 @@ type Outcome = Status | { readonly revision: number; readonly position: number }
 async function write(store: EmbeddedStore, pending: Pending): Promise<Outcome> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Status>((resolve) => {
-    timer = setTimeout(() => resolve(timedOut()), WRITE_TIMEOUT_MS);
+    timer = setTimeout(() => resolve(timedOut()), pending.timeoutMs);
   });
   try {
     return await Promise.race([store.append(pending.stream, pending.expected, pending.records), late]);

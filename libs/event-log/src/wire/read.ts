@@ -19,6 +19,8 @@ const PAGE = 128;
 /** EventStoreDB's page, which is also the search window where a filter names none. */
 const SEARCH_WINDOW = 32;
 const SCAN = 1_000;
+/** So much of the log is held for a client at a time, however slowly it reads (one event at least). */
+const PAGE_BYTES = 262_144;
 
 type Allows = (record: RecordView) => boolean;
 
@@ -72,7 +74,7 @@ async function* readStream(
   let sent = 0;
   for (;;) {
     const limit = Math.min(PAGE, count - sent);
-    const slice = store.readStream(stream, { from, direction, limit }, (record) => ({
+    const slice = store.readStream(stream, { from, direction, limit, maxBytes: PAGE_BYTES }, (record) => ({
       revision: record.revision,
       frame: eventFrame(store, record, shape),
     }));
@@ -88,14 +90,13 @@ async function* readStream(
     for (const { frame } of slice.items) yield frame;
     sent += slice.items.length;
     const last = slice.items.at(-1);
-    if (!last || slice.items.length < limit || sent >= count) {
+    if (!last || slice.complete || sent >= count || (backwards && last.revision === 0)) {
       if (compatibility >= 1) {
         yield new streamMessages.ReadResp().setLastStreamPosition(String(slice.lastRevision));
       }
       return;
     }
     from = backwards ? last.revision - 1 : last.revision + 1;
-    if (from < 0) from = -1;
   }
 }
 
@@ -115,7 +116,13 @@ async function* readAll(
   let left = count;
   while (left > 0) {
     const slice = store.readAll(
-      { from, direction: backwards ? 'backwards' : 'forwards', limit: Math.min(left, PAGE), scanLimit: SCAN },
+      {
+        from,
+        direction: backwards ? 'backwards' : 'forwards',
+        limit: Math.min(left, PAGE),
+        scanLimit: SCAN,
+        maxBytes: PAGE_BYTES,
+      },
       (record) => (allows(record) ? eventFrame(store, record, shape) : undefined),
     );
     yield* slice.items;
@@ -138,7 +145,7 @@ async function* subscribeToStream(
     from: number,
     limit: number,
   ): ReturnType<typeof store.readStream<{ revision: number; frame: ReadResp }>> =>
-    store.readStream(stream, { from, limit }, (record) => ({
+    store.readStream(stream, { from, limit, maxBytes: PAGE_BYTES }, (record) => ({
       revision: record.revision,
       frame: eventFrame(store, record, shape),
     }));
@@ -156,7 +163,7 @@ async function* subscribeToStream(
       yield frame;
       from = revision + 1;
     }
-    if (slice.items.length === PAGE) {
+    if (!slice.complete) {
       await nextTurn();
       continue;
     }
@@ -192,6 +199,7 @@ async function* subscribeToAll(
         limit: filter ? Infinity : PAGE,
         // a filtered page ends where a checkpoint is due, so that it stands right behind what it covers
         scanLimit: filter ? Math.min(interval - considered, SCAN) : PAGE,
+        maxBytes: PAGE_BYTES,
       },
       (record) => (allows(record) ? eventFrame(store, record, shape) : undefined),
     );

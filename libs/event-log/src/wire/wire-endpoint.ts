@@ -52,6 +52,7 @@ export async function startWireEndpoint(log: EmbeddedLog, options: { port: numbe
   const { store } = log;
   const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
   let { port } = options;
+  await writeFirstEvent(store);
   addStreams(server, store);
   addFeatures(server);
   addGossip(server, () => ({ host, port, nowMs: store.clock.nowMs() }));
@@ -62,6 +63,13 @@ export async function startWireEndpoint(log: EmbeddedLog, options: { port: numbe
     });
   });
   return { port, close: async () => server.forceShutdown() };
+}
+
+/** As in EventStoreDB, `$all` is never empty: its clients are written, and tested, with that in mind. */
+async function writeFirstEvent(store: EmbeddedStore): Promise<void> {
+  if (store.readStream('$$$scavenges', { limit: 0 }, () => undefined).state !== 'missing') return;
+  const record = { type: '$metadata', isJson: true, data: '{"$maxAge":2592000}', metadata: '' };
+  await store.append('$$$scavenges', 'any', [{ id: randomUUID(), ...record }]);
 }
 
 function addStreams(server: Server, store: EmbeddedStore): void {
