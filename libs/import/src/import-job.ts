@@ -33,7 +33,8 @@ export interface ImportJobSettings {
   readonly heldBytes?: number;
 }
 
-export interface ImportProgress extends Counts {
+export interface ImportProgress {
+  readonly counts: Counts;
   /** Data rows of the primary file; 0 until they are counted. */
   readonly rows: number;
   /** How many of them are through. */
@@ -68,7 +69,7 @@ export class ImportJob {
   constructor(private readonly settings: ImportJobSettings) {}
 
   get progress(): ImportProgress {
-    return { ...this.#counts, rows: this.#rows, rowsDone: Math.min(this.#rowsDone, this.#rows) };
+    return { counts: { ...this.#counts }, rows: this.#rows, rowsDone: Math.min(this.#rowsDone, this.#rows) };
   }
 
   /** Counts of this run: what an earlier run accepted is now skipped. Null: aborted, to be gone on with another time. */
@@ -174,14 +175,14 @@ export class ImportJob {
       await this.#refuse(lead, history);
       return null;
     }
-    const commandId = (ordinal: number): string => derivedId(`${history.externalRow}/${ordinal}`, importId);
-    const leadId = derivedId('lead', commandId(0));
+    const ids = history.commands.map((_, n) => derivedId(`${history.externalRow}/${n}`, importId));
+    const leadId = derivedId('lead', ids[0]!);
     const commands = checkedCommands(history, leadId);
     if (isRefusal(commands)) {
       await this.#refuse(lead, commands);
       return null;
     }
-    const numbered = commands.map((command, n) => ({ id: commandId(n), command }));
+    const numbered = commands.map((command, n) => ({ id: ids[n]!, command }));
     return { rowNo, lead, commands: history.commands, history: { leadId, commands: numbered } };
   }
 

@@ -252,7 +252,7 @@ export class Imports {
       id,
       mapping: job?.mappingName ?? state!.source,
       status: this.#statusOf(id, job, state),
-      counts: running ?? job?.counts ?? totals,
+      counts: running?.counts ?? job?.counts ?? totals,
       totals,
       rows: running?.rows ?? state?.rows ?? 0,
       rowsDone: running?.rowsDone ?? (state?.finishedAt == null ? 0 : state.rows),

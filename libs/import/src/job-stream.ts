@@ -193,14 +193,28 @@ export class JobRecorder {
   #sending: readonly NewEvent[] = [];
   /** What this runner calls itself: its retried append is the same append, another runner's is not. */
   readonly #runner = randomUUID();
+  readonly #metadata: JsonObject;
 
   constructor(
     private readonly log: EventLog,
     private readonly importId: string,
     private readonly state: JobState,
     private readonly nowMs: () => number,
-    private readonly actor: ImportActor,
-  ) {}
+    actor: ImportActor,
+  ) {
+    const metadata: EventMetadata = {
+      schemaVersion: 1,
+      commandId: importId,
+      commandHash: createHash('sha256').update(importId).digest('hex'),
+      $correlationId: importId,
+      $causationId: importId,
+      actor: { type: actor.type, id: actor.id, role: actor.role },
+      source: { system: 'import', importJobId: importId },
+      tenantId: 'ledger',
+      policyRefs: {},
+    };
+    this.#metadata = { ...metadata };
+  }
 
   get pending(): number {
     return this.#pending.length;
@@ -228,19 +242,6 @@ export class JobRecorder {
   }
 
   #event(revision: number, type: string, data: JsonObject): NewEvent {
-    const id = derivedId(`${this.#runner}/${revision}`, this.importId);
-    const { type: actorType, id: actorId, role } = this.actor;
-    const metadata: EventMetadata = {
-      schemaVersion: 1,
-      commandId: this.importId,
-      commandHash: createHash('sha256').update(this.importId).digest('hex'),
-      $correlationId: this.importId,
-      $causationId: this.importId,
-      actor: { type: actorType, id: actorId, role },
-      source: { system: 'import', importJobId: this.importId },
-      tenantId: 'ledger',
-      policyRefs: {},
-    };
-    return { id, type, data, metadata: { ...metadata } };
+    return { id: derivedId(`${this.#runner}/${revision}`, this.importId), type, data, metadata: this.#metadata };
   }
 }

@@ -236,6 +236,7 @@ describe('The generic mapping', () => {
         ['CaptureLead', '2020-01-01T10:00:00.000Z', { person: { email: 'a@b.org' }, source: { code: 'web' }, interest: { kind: 'passive' } }],
         ['AssignOwner', '2020-01-02T10:00:00.000Z', { ownerId: 'rep1' }],
         ['MarkMQL', '2020-01-02T10:00:00.000Z', { reason: 'asked' }],
+        ['AssignOwner', '2020-01-05T10:00:00.000Z', { ownerId: 'rep1' }],
         ['WinDeal', '2020-01-05T10:00:00.000Z', { amount: { amountMinor: 10050, currency: 'EUR' } }],
       ],
       2: ['VALIDATION_FAILED', 'stage', 5],

@@ -6,7 +6,7 @@ import { timeReader } from './time-format.js';
 
 /**
  * The mapping document: how the columns of some files become one timed command sequence per lead. JSON, strict.
- * libs/import/README.md lists its members; `mappings/*.json` are two complete ones.
+ * docs/import.md lists its members; `mappings/*.json` are two complete ones.
  */
 
 const name = z.string().min(1).max(64);

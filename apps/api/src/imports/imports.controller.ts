@@ -138,7 +138,8 @@ export class ImportsController {
   }
 
   @Get()
-  async list(): Promise<{ imports: ImportCard[] }> {
+  async list(@Query() query: object): Promise<{ imports: ImportCard[] }> {
+    parsed(nothing, query);
     return { imports: await this.imports.list() };
   }
 

@@ -174,7 +174,7 @@ describe('The same import again', () => {
 
 describe('An import that is interrupted', () => {
   const many = {
-    [LEADS]: ['mql_id,first_contact_date,landing_page_id,origin', ...Array.from({ length: 1500 }, (_, n) => `k${n},2018-02-01,p1,social`)].join('\n'),
+    [LEADS]: ['mql_id,first_contact_date,landing_page_id,origin', ...Array.from({ length: 500 }, (_, n) => `k${n},2018-02-01,p1,social`)].join('\n'),
     [DEALS]: 'mql_id,sr_id,won_date\nk7,sr1,2018-02-03\n',
   }; // prettier-ignore
 
@@ -197,21 +197,21 @@ describe('An import that is interrupted', () => {
   };
 
   test.each([
-    [3, true],
+    [1, false],
+    [2, true],
     [4, false],
-    [6, false],
-    [9, true],
+    [7, true],
   ])(
     'by a crash at write %i (acknowledged: %s) goes on where it stopped: every lead once',
     async (after, acknowledged) => {
       await expect(bed.restarted(dying(after, acknowledged)).run('olist', many)).rejects.toThrow('killed');
       const { run } = bed.restarted();
       const card = await run('olist', many);
-      expect(card).toMatchObject({ status: 'finished', totals: { accepted: 1500, skipped: 0, rejected: 0 } });
+      expect(card).toMatchObject({ status: 'finished', totals: { accepted: 500, skipped: 0, rejected: 0 } });
       const events = await bed.events();
-      expect(leadsOf(events).size).toBe(1500);
-      expect(events.filter(({ type }) => type === 'LeadCaptured')).toHaveLength(1500);
-      expect(events.filter(({ type }) => type === 'ImportRowAccepted')).toHaveLength(1500);
+      expect(leadsOf(events).size).toBe(500);
+      expect(events.filter(({ type }) => type === 'LeadCaptured')).toHaveLength(500);
+      expect(events.filter(({ type }) => type === 'ImportRowAccepted')).toHaveLength(500);
       expect(events.filter(({ type }) => type === 'DealWon')).toHaveLength(1);
     },
   );
@@ -225,8 +225,8 @@ describe('An import that is interrupted', () => {
     expect((await second.imports.card(id)).status).toBe('interrupted');
     await second.imports.resume();
     const card = await second.imports.settled(id, 60_000);
-    expect(card).toMatchObject({ status: 'finished', totals: { accepted: 1500 } });
-    expect(leadsOf(await bed.events()).size).toBe(1500);
+    expect(card).toMatchObject({ status: 'finished', totals: { accepted: 500 } });
+    expect(leadsOf(await bed.events()).size).toBe(500);
   });
 
   test('by an outage of the log waits for it', async () => {

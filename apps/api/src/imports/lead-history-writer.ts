@@ -48,6 +48,8 @@ interface Lead {
   readonly keys: readonly IdentityKey[];
   readonly decided: Decided[];
   state: LeadState;
+  /** Of what is written beside the lead: claims and key. */
+  readonly envelope: ClaimEnvelope;
 }
 
 /** Somebody else holds an identity of the lead. */
@@ -121,7 +123,7 @@ export class LeadHistoryWriter implements HistoryWriter {
         return { outcome: 'rejected', code, message, command: n, ...(field !== undefined && { field }) };
       }
     }
-    return { history, keys, decided, state };
+    return { history, keys, decided, state, envelope: this.#envelope(decided[0]!.origin) };
   }
 
   #decideOne(
@@ -191,17 +193,17 @@ export class LeadHistoryWriter implements HistoryWriter {
   /** Null: the lead has the identity. */
   async #holderAfter(
     result: AppendResult | EventLogError,
-    { history, decided }: Lead,
+    { history, envelope }: Lead,
     key: IdentityKey,
   ): Promise<Claim | null> {
     if (!(result instanceof EventLogError)) return null;
     if (result.code !== 'WRONG_EXPECTED_REVISION') throw result;
     const { claims } = this.options;
-    return claims.claimAfter(await claims.holder(key), key, history.leadId, this.#envelope(decided[0]!.origin));
+    return claims.claimAfter(await claims.holder(key), key, history.leadId, envelope);
   }
 
-  #firstClaim({ history, decided }: Lead, key: IdentityKey): Append {
-    return this.options.claims.firstClaim(key, history.leadId, this.#envelope(decided[0]!.origin));
+  #firstClaim({ history, envelope }: Lead, key: IdentityKey): Append {
+    return this.options.claims.firstClaim(key, history.leadId, envelope);
   }
 
   /** The suspicion is part of the lead's one append. */
@@ -222,7 +224,7 @@ export class LeadHistoryWriter implements HistoryWriter {
         ({ history, decided }) =>
           vault.cached(history.leadId) === undefined && decided.some(({ events }) => streams.needsKey(events)),
       )
-      .map(({ history, decided }) => vault.make(history.leadId, this.#envelope(decided[0]!.origin)));
+      .map(({ history, envelope }) => vault.make(history.leadId, envelope));
     if (made.length === 0) return;
     const results = await log.appendMany(made.map(({ append }) => append));
     await Promise.all(made.map((key, n) => vault.stored(key, results[n]!)));
@@ -247,7 +249,7 @@ export class LeadHistoryWriter implements HistoryWriter {
   async #contest({ lead, key, holder }: Contested, context: HistoryContext): Promise<HistoryOutcome> {
     const { claims, clock, log } = this.options;
     const { leadId } = lead.history;
-    const envelope = this.#envelope(lead.decided[0]!.origin);
+    const { envelope } = lead;
     let current: Claim | null = holder;
     let waitedMs = 0;
     for (let waitMs = 2; current !== null; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
