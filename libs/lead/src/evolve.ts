@@ -1,4 +1,4 @@
-import type { LeadEvent, LeadEventData, LeadEventType } from './events.js';
+import type { LeadEvent, LeadEventData } from './events.js';
 import { evolveClock } from './sla-clocks.js';
 import {
   cycleSinceMs,
@@ -378,10 +378,4 @@ function withoutEmpty(fields: Readonly<Record<string, unknown>>): Record<string,
   for (const [field, value] of Object.entries(fields))
     if (typeof value === 'string' || typeof value === 'number') kept[field] = value;
   return kept;
-}
-
-/** Whether an event of this type and data moves the lead from one state to another. */
-export function isMove(event: { readonly type: LeadEventType; readonly data: object }): boolean {
-  const { fromState, toState } = event.data as { fromState?: unknown; toState?: unknown };
-  return toState !== undefined && fromState !== toState;
 }
