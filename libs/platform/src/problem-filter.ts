@@ -77,7 +77,7 @@ export class ProblemFilter implements ExceptionFilter {
     let body = problemOf(error);
     if (error instanceof NotFoundException) {
       const allow = this.methodsOf(request.url.split('?', 1)[0] as string);
-      if (allow.length > 0)
+      if (allow.length > 0 && !allow.includes(request.method))
         body = new Problem('METHOD_NOT_ALLOWED', `this path answers ${allow.join(', ')}`, { allow }).body();
     }
     if (body === null) {
