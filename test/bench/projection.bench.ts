@@ -102,16 +102,15 @@ async function oneByOne(log: EmbeddedLog, redis: Redis): Promise<number> {
 }
 
 async function commitOne(redis: Redis, rows: Map<string, LeadRow>, event: RecordedEvent): Promise<void> {
-  const { entityOf, load, evolve, facts, pack } = funnelProjection;
-  const entity = entityOf(event) as string;
-  const row = rows.get(entity) ?? load(null, entity);
-  const before = facts(row);
-  const evolved = evolve(row, event);
+  const entity = funnelProjection.entityOf(event) as string;
+  const row = rows.get(entity) ?? funnelProjection.load(null, entity);
+  const before = funnelProjection.facts(row);
+  const evolved = funnelProjection.evolve(row, event);
   rows.set(entity, evolved);
   const difference = new FactDifference();
-  difference.add(before, facts(evolved));
+  difference.add(before, funnelProjection.facts(evolved));
   const multi = redis.multi();
-  multi.hset(`one:${ROW_TABLE}:${rowPartition(entity)}`, entity, pack(evolved));
+  multi.hset(`one:${ROW_TABLE}:${rowPartition(entity)}`, entity, funnelProjection.pack(evolved));
   for (const op of difference.finish()) {
     if (op.op === 'put') multi.hset(`one:${op.table}:${op.part}`, op.key, op.value);
     else if (op.op === 'del') multi.hdel(`one:${op.table}:${op.part}`, op.key);

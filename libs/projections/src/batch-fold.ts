@@ -43,6 +43,7 @@ interface Touched<Row> {
 
 const SLICE_MS = 10;
 const EVENTS_PER_LOOK_AT_THE_TIME = 32;
+const ROWS_PER_LOOK_AT_THE_TIME = 32;
 
 /**
  * Turns batches of events into net operations: rows from the cache or, in one multi-get, from the view; facts compared once
@@ -89,7 +90,7 @@ export class BatchFold<Row> {
       this.isLogKnown = true;
     }
 
-    const touched = await this.touch(events);
+    const touched = await this.touch(events, slices);
     let looked = 0;
     for (const each of touched.values()) {
       this.evolveAll(each);
@@ -167,7 +168,7 @@ export class BatchFold<Row> {
   }
 
   /** Sorts the batch by entity and brings every entity's row and facts. */
-  private async touch(events: readonly RecordedEvent[]): Promise<Map<string, Touched<Row>>> {
+  private async touch(events: readonly RecordedEvent[], slices: TimeSlices): Promise<Map<string, Touched<Row>>> {
     const { projection, rows } = this;
     const perEntity = new Map<string, RecordedEvent[]>();
     const missing = new Map<string, string[]>();
@@ -198,6 +199,7 @@ export class BatchFold<Row> {
     );
     const touched = new Map<string, Touched<Row>>();
     for (const [entity, itsEvents] of perEntity) {
+      if (touched.size % ROWS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
       try {
         const row = rows.get(entity) ?? projection.load(stored.get(entity) ?? null, entity);
         touched.set(entity, { entity, row, before: projection.facts(row), events: itsEvents, poison: null });

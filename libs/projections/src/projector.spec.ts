@@ -100,7 +100,7 @@ function logOf(steps: readonly { stream: string; step: Record<string, unknown> }
   return log;
 }
 
-const stores: [string, () => Promise<{ store: ReadStore; stop(): Promise<void> }>][] = [
+const stores: [string, () => Promise<{ store: ReadStore; readonly stop: (this: void) => Promise<void> }>][] = [
   ['memory', async () => ({ store: new MemoryStore(), stop: async () => undefined })],
 ];
 if (hasRedis()) {
@@ -120,7 +120,7 @@ if (hasRedis()) {
 
 describe.each(stores)('A projector into %s', (_, open) => {
   let store: ReadStore;
-  let stop: () => Promise<void>;
+  let stop: (this: void) => Promise<void>;
   let next = 0;
 
   beforeAll(async () => {
@@ -156,7 +156,7 @@ describe.each(stores)('A projector into %s', (_, open) => {
         const view = freshView();
         const log = logOf(before);
         await (await project(log, view)).projector.stop();
-        for (const { stream, step } of after) log.add(stream, String(step.type), step);
+        for (const { stream, step } of after) log.add(stream, step.type, step);
         await (await project(log, view)).projector.stop();
         expect(await view.digest()).toBe(await foldedOneByOne(log));
       }),

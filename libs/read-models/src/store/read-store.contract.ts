@@ -11,11 +11,11 @@ const score = (set: string, member: string, value: number): Op => ({ op: 'score'
 /** What every read store promises; run for each implementation. */
 export function describeReadStore(
   name: string,
-  start: () => Promise<{ store: ReadStore; stop(): Promise<void> }>,
+  start: () => Promise<{ store: ReadStore; readonly stop: (this: void) => Promise<void> }>,
 ): void {
   describe(name, () => {
     let store: ReadStore;
-    let stop: () => Promise<void>;
+    let stop: (this: void) => Promise<void>;
     let views = 0;
 
     beforeAll(async () => {

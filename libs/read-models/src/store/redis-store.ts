@@ -26,8 +26,9 @@ type Argument = string | number | Buffer;
 interface Pending {
   readonly command: string;
   readonly args: readonly Argument[];
-  resolve(reply: unknown): void;
-  reject(error: unknown): void;
+  // Each promise is made for the type its caller expects.
+  readonly resolve: (reply: never) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -136,7 +137,7 @@ export class RedisStore implements ReadStore {
   /** Commands of one turn of the event loop go out together, in order. */
   send<T>(command: string, ...args: readonly Argument[]): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.pending.push({ command, args, resolve: resolve as (reply: unknown) => void, reject });
+      this.pending.push({ command, args, resolve, reject });
       if (this.pending.length === 1) process.nextTick(() => void this.flush());
     });
   }
@@ -169,7 +170,7 @@ export class RedisStore implements ReadStore {
       const results = (await pipeline.exec()) ?? [];
       for (const [index, { resolve, reject }] of batch.entries()) {
         const [error, reply] = results[index] ?? [new Error('No reply'), null];
-        if (error === null) resolve(reply);
+        if (error === null) resolve(reply as never);
         else reject(this.asUnavailable(error));
       }
     } catch (error) {
