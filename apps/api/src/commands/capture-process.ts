@@ -264,7 +264,7 @@ export class CaptureProcess {
     state: LeadState,
   ): { readonly from: IdentityKey | null; readonly to: IdentityKey | null }[] {
     const keyOf = (field: 'email' | 'phone', value: unknown): IdentityKey | null =>
-      typeof value === 'string' && value !== '' ? this.#key(field, value) : null;
+      typeof value === 'string' && value !== '' ? this.#key(field, value, `changes.${field}`) : null;
     return (['email', 'phone'] as const).flatMap((field) => {
       if (!Object.hasOwn(body.changes, field)) return [];
       const from = keyOf(field, state.details[field]);
@@ -276,13 +276,13 @@ export class CaptureProcess {
   /** Surest first: an address is a person's own, a number may be the switchboard's. Each key once. */
   #keysOf({ externalIds, person }: Capture['body']): IdentityKey[] {
     const keys: IdentityKey[] = [];
-    if (person?.email !== undefined) keys.push(this.#key('email', person.email));
+    if (person?.email !== undefined) keys.push(this.#key('email', person.email, 'person.email'));
     for (const { system, id } of externalIds ?? []) keys.push(this.options.claims.external(system, id));
-    if (person?.phone !== undefined) keys.push(this.#key('phone', person.phone));
+    if (person?.phone !== undefined) keys.push(this.#key('phone', person.phone, 'person.phone'));
     return keys.filter(({ keyHash }, index) => keys.findIndex((other) => other.keyHash === keyHash) === index);
   }
 
-  #key(kind: 'email' | 'phone', value: string): IdentityKey {
+  #key(kind: 'email' | 'phone', value: string, field: string): IdentityKey {
     try {
       return this.options.claims[kind](value);
     } catch (error) {
@@ -291,7 +291,7 @@ export class CaptureProcess {
         kind === 'email'
           ? (['EMAIL_INVALID', 'not an e-mail address'] as const)
           : (['PHONE_INVALID', 'not a phone number in E.164 form'] as const);
-      throw new LeadError(code, rule, { field: `person.${kind}`, fields: [{ field: `person.${kind}`, rule }] });
+      throw new LeadError(code, rule, { field, fields: [{ field, rule }] });
     }
   }
 

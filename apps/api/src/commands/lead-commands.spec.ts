@@ -401,6 +401,14 @@ describe('a changed e-mail address', () => {
     expect((await one.capture(mine)).leadId).toBe(leadId);
   });
 
+  it('that is none is refused by the name of its field', async () => {
+    const { leadId } = await one.capture(newEmail());
+    await expect(one.send('UpdateLeadDetails', leadId, { changes: { phone: '030' } })).rejects.toMatchObject({
+      code: 'PHONE_INVALID',
+      facts: { fields: [{ field: 'changes.phone' }] },
+    });
+  });
+
   it('in another spelling stays the lead’s own', async () => {
     const email = newEmail();
     const { leadId } = await one.capture(email);
