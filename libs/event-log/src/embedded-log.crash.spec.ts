@@ -8,6 +8,8 @@ import { transformSync } from '@swc/core';
 import { EmbeddedLog } from './embedded-log.js';
 
 const here = new URL('.', import.meta.url).pathname;
+/** Of util-linux: sets what a process may write, from outside. */
+const LIMITER = 'prlimit';
 const clock = { nowMs: (): number => 1_500_000_000_000 };
 
 /** Appends two events at a time to many streams, without end, and prints each append that was acknowledged. */
@@ -165,7 +167,7 @@ describe('the embedded log in processes of its own', () => {
 
   const limited = (): boolean => {
     try {
-      execFileSync('prlimit', ['--version']);
+      execFileSync(LIMITER, ['--version']);
       return process.platform === 'linux';
     } catch {
       return false;
@@ -181,7 +183,7 @@ describe('the embedded log in processes of its own', () => {
         return line();
       };
       const limitFiles = (bytes: string): unknown =>
-        execFileSync('prlimit', [`--fsize=${bytes}:unlimited`, '--pid', String(child.pid)]);
+        execFileSync(LIMITER, [`--fsize=${bytes}:unlimited`, '--pid', String(child.pid)]);
       expect(await line()).toBe('open');
       expect(await append(1000)).toBe('0 1');
       limitFiles('100000');

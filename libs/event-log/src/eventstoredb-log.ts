@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type AllStreamSubscription,
   type AppendExpectedRevision,
   CancelledError,
+  DeadlineExceededError,
   type EventData,
   EventStoreDBClient,
   eventTypeFilter,
@@ -39,6 +41,8 @@ const DEFAULT_BATCH = 2000;
 const PAGE = 1000;
 /** Events that the live feed keeps for its subscribers; who is further behind reads from the server again. */
 const FEED_EVENTS = 1024;
+/** How long a new subscriber waits for the feed to show what was acknowledged before. */
+const FRESHNESS_MS = 1_000;
 /** A batch is handed on after this time, full or not. */
 const LINGER_MS = 10;
 /** A server that stays silent so long while catching up is one that sends no caught-up message (before 23.10). */
@@ -74,10 +78,16 @@ export class EventStoreDBLog implements EventLog {
   }
 
   async append({ stream, expectedRevision, events }: Append): Promise<AppendResult> {
-    const result = await this.#within(() =>
+    const attempt = (): ReturnType<EventStoreDBClient['appendToStream']> =>
       this.#client.appendToStream(stream, events.map(toEventData), {
         expectedRevision: toExpected(expectedRevision),
         deadline: this.#deadlineMs,
+      });
+    const result = await this.#within(() =>
+      attempt().catch((error: unknown) => {
+        // EventStoreDB lets a repeated append time out that comes before the first is replicated; then it knows it
+        if (error instanceof DeadlineExceededError) return attempt();
+        throw error;
       }),
     );
     return {
@@ -154,7 +164,7 @@ export class EventStoreDBLog implements EventLog {
     try {
       // the feed may lag behind what is acknowledged: nothing is called caught up before that has come
       const head = await this.head();
-      await feed.reach(head ?? '', signal);
+      await Promise.race([feed.reach(head ?? '', signal), sleep(FRESHNESS_MS, undefined, { ref: false })]);
       const lets = matcher(filter);
       let scannedTo = options.after ?? '';
       let reported: Position | null = null;

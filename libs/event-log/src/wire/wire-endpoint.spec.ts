@@ -102,14 +102,12 @@ describe('the wire endpoint', () => {
     else if (expected === 'no_stream') options.setNoStream(new shared.Empty());
     else if (expected === 'stream_exists') options.setStreamExists(new shared.Empty());
     else options.setRevision(String(expected));
-    (request as InstanceType<typeof messages.DeleteReq>).setOptions(
-      options as InstanceType<typeof messages.DeleteReq.Options>,
-    );
+    request.setOptions(options);
     return new Promise((resolve) => {
       const done = (error: ServiceError | null, response?: { toObject(): object }): void =>
         resolve(error ? plain(error) : response!.toObject());
-      if (how === 'delete') client.delete(request as InstanceType<typeof messages.DeleteReq>, done);
-      else client.tombstone(request as InstanceType<typeof messages.TombstoneReq>, done);
+      if (how === 'delete') client.delete(request, done);
+      else client.tombstone(request, done);
     });
   }
 
@@ -143,7 +141,8 @@ describe('the wire endpoint', () => {
       else one.setRevision(String(how.revision));
       options.setStream(one);
     }
-    options.setReadDirection(how.backwards ? 1 : 0);
+    const { FORWARDS, BACKWARDS } = messages.ReadReq.Options.ReadDirection;
+    options.setReadDirection(how.backwards ? BACKWARDS : FORWARDS);
     if (how.subscribe) options.setSubscription(new messages.ReadReq.Options.SubscriptionOptions());
     else options.setCount(String(how.count ?? 1000));
     if (how.filter) {
@@ -501,19 +500,27 @@ describe('the wire endpoint', () => {
     it('is read from the log no faster than its client takes it', async () => {
       const name = `big-${randomUUID()}`;
       for (let n = 0; n < 60; n += 1) await append(name, 'any', [proposed({}, { bytes: 500_000 })]);
-      const before = process.memoryUsage().arrayBuffers;
+      let looked = 0;
+      const { store } = log;
+      const readStream = store.readStream.bind(store);
+      store.readStream = (of, bounds, decode) =>
+        readStream(of, bounds, (record) => {
+          looked += 1;
+          return decode(record);
+        });
       const call = client.read(readRequest({ stream: name, subscribe: true }));
+      call.on('error', () => {});
       call.pause();
       await new Promise((resolve) => setTimeout(resolve, 500));
-      // 30 MB are waiting: what is held is a page, the objects of a stream and a window of the connection
-      expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(25_000_000);
+      // what has left the log fills the two streams' 16 places each, and no more
+      expect(looked).toBeGreaterThan(0);
+      expect(looked).toBeLessThan(45);
       let seen = 0;
       await new Promise<void>((resolve) => {
         call.on('data', (frame: ReadResp) => {
           if (frame.hasEvent()) seen += 1;
           if (seen === 60) resolve();
         });
-        call.on('error', () => {});
         call.resume();
       });
       call.cancel();
