@@ -72,7 +72,7 @@ export class ImportJob {
     return { counts: { ...this.#counts }, rows: this.#rows, rowsDone: Math.min(this.#rowsDone, this.#rows) };
   }
 
-  /** Counts of this run: what an earlier run accepted is now skipped. Null: aborted, to be gone on with another time. */
+  /** Counts of this run: what a finished one accepted before is now skipped. Null: aborted, to be gone on with another time. */
   async run(): Promise<Counts | null> {
     const { log, importId, mapping, nowMs, actor } = this.settings;
     const earlier = await this.#persistently(() => loadJob(log, importId));
@@ -161,13 +161,14 @@ export class ImportJob {
     const { mapping, importId } = this.settings;
     const [first] = lead.records.get(mapping.primary)!;
     const { rowNo } = first!;
-    if (this.#state.isDone(rowNo)) {
-      this.#skipped(lead);
+    const done = this.#state.doneAs(rowNo);
+    if (done !== null) {
+      this.#count(lead, done);
       return null;
     }
     if (lead.repeated) {
       this.#recorder.add({ type: 'ImportRowSkipped', data: { rowNo, reason: 'duplicate_row' } });
-      this.#skipped(lead);
+      this.#count(lead, 'skipped');
       return null;
     }
     const history = leadHistory(mapping, lead);
@@ -199,14 +200,13 @@ export class ImportJob {
       case 'accepted': {
         const { leadId, events } = outcome;
         this.#recorder.add({ type: 'ImportRowAccepted', data: { rowNo, leadId, events } });
-        this.#counts.accepted++;
-        this.#rowsDone += rowsOf(lead, this.settings.mapping);
+        this.#count(lead, 'accepted');
         return;
       }
       case 'skipped': {
         const { leadId, reason } = outcome;
         this.#recorder.add({ type: 'ImportRowSkipped', data: { rowNo, reason, leadId } });
-        this.#skipped(lead);
+        this.#count(lead, 'skipped');
         return;
       }
       case 'rejected': {
@@ -217,8 +217,8 @@ export class ImportJob {
     }
   }
 
-  #skipped(lead: JoinedLead): void {
-    this.#counts.skipped++;
+  #count(lead: JoinedLead, outcome: 'accepted' | 'skipped'): void {
+    this.#counts[outcome]++;
     this.#rowsDone += rowsOf(lead, this.settings.mapping);
   }
 

@@ -59,6 +59,8 @@ export const jobStream = (importId: string): string => `importjob-${importId}`;
 export const IMPORT_JOB_PREFIX = 'importjob-';
 
 const PAGE = 2000;
+const ACCEPTED = 1;
+const SKIPPED = 2;
 
 /** Where a job stands: the fold of its stream. A byte a row, so that a million rows are a megabyte. */
 export class JobState {
@@ -70,6 +72,7 @@ export class JobState {
   /** Of the stream; -1 while there is none. */
   revision = -1;
   readonly #done = { accepted: 0, skipped: 0 };
+  /** By row: 0, or one of the codes below. */
   #outcomes = new Uint8Array(1024);
   /** By file and row: what was last said about a row that was refused. */
   readonly #rejected = new Map<string, string>();
@@ -78,9 +81,10 @@ export class JobState {
     return { ...this.#done, rejected: this.#rejected.size };
   }
 
-  /** Accepted or skipped: never tried again. */
-  isDone(rowNo: number): boolean {
-    return (this.#outcomes[rowNo] ?? 0) !== 0;
+  /** Accepted or skipped: never tried again. What a run before the last finish accepted is skipped by the present one. */
+  doneAs(rowNo: number): 'accepted' | 'skipped' | null {
+    const outcome = this.#outcomes[rowNo] ?? 0;
+    return outcome === 0 ? null : outcome === ACCEPTED ? 'accepted' : 'skipped';
   }
 
   /** Was this row refused before, for just this reason? Then there is nothing new to write down. */
@@ -114,6 +118,7 @@ export class JobState {
       }
       case 'ImportFinished':
         this.finishedAt = jobEventSchemas.ImportFinished.parse(event.data).occurredAt;
+        this.#outcomes = this.#outcomes.map((outcome) => (outcome === 0 ? 0 : SKIPPED));
     }
   }
 
@@ -125,7 +130,7 @@ export class JobState {
       this.#outcomes = longer;
     }
     if (this.#outcomes[rowNo] === 0) this.#done[outcome]++;
-    this.#outcomes[rowNo] = 1;
+    this.#outcomes[rowNo] = outcome === 'accepted' ? ACCEPTED : SKIPPED;
     this.#rejected.delete(rejectKey(undefined, rowNo));
   }
 }

@@ -207,7 +207,8 @@ describe('An import that is interrupted', () => {
       await expect(bed.restarted(dying(after, acknowledged)).run('olist', many)).rejects.toThrow('killed');
       const { run } = bed.restarted();
       const card = await run('olist', many);
-      expect(card).toMatchObject({ status: 'finished', totals: { accepted: 500, skipped: 0, rejected: 0 } });
+      const counts = { accepted: 500, skipped: 0, rejected: 0 };
+      expect(card).toMatchObject({ status: 'finished', counts, totals: counts });
       const events = await bed.events();
       expect(leadsOf(events).size).toBe(500);
       expect(events.filter(({ type }) => type === 'LeadCaptured')).toHaveLength(500);
