@@ -1,11 +1,12 @@
-import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Actor } from '#libs/lead/src/commands.js';
 import type { Authentication } from './authentication.js';
 import { bodyTooLarge, MAX_BODY_BYTES, parseJsonBody } from './json-body.js';
 import type { Metrics } from './metrics.js';
-import { invalid, Problem } from './problem.js';
+import { invalid, Problem, problemBody } from './problem.js';
 import { PROBLEM_CONTENT_TYPE } from './problem-filter.js';
 
 declare module 'fastify' {
@@ -38,6 +39,7 @@ export function makeHttpAdapter(
     keepAliveTimeout: 65_000,
     http: { headersTimeout: SLOW_CLIENT_MS, connectionsCheckingInterval: 2000 },
     routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: answerBrokenHttp,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
       const body = invalid('', error.message).body();
       void reply.code(400).header('content-type', PROBLEM_CONTENT_TYPE).send(JSON.stringify(body));
@@ -93,4 +95,31 @@ async function readJson(payload: NodeJS.ReadableStream, raw: IncomingMessage): P
   if (body === null || typeof body !== 'object' || Array.isArray(body))
     throw invalid('', 'the body must be a JSON object');
   return body;
+}
+
+/** What is no HTTP, or not in time: answered before Fastify has a request to speak of. */
+function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? new Problem('REQUEST_TIMEOUT', 'the request came too slowly').body()
+      : problemBody(
+          error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400,
+          'VALIDATION_FAILED',
+          error.code === 'HPE_HEADER_OVERFLOW' ? 'the header block is too large' : 'this is no HTTP request',
+        );
+  const body = JSON.stringify(problem);
+  socket.end(
+    [
+      `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+      `Content-Type: ${PROBLEM_CONTENT_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
 }
