@@ -10,7 +10,7 @@ import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import type { Claim, ClaimEnvelope, IdentityClaims, IdentityKey } from '#libs/privacy/src/identity-claims.js';
 import type { KeyVault } from '#libs/privacy/src/key-vault.js';
 import { PrivacyError } from '#libs/privacy/src/privacy-error.js';
-import { answerOf, type LeadCommandAnswer, type LeadCommands } from './lead-commands.js';
+import { answerOf, type LeadCommandAnswer, type LeadDecisions } from './lead-decisions.js';
 import { type CommandOrigin, leadStream } from './lead-streams.js';
 
 type Capture = Extract<LeadCommand, { name: 'CaptureLead' }>;
@@ -43,7 +43,7 @@ export class CaptureProcess {
   readonly #turns = new Turns();
 
   constructor(
-    private readonly commands: LeadCommands,
+    private readonly decisions: LeadDecisions,
     private readonly options: CaptureOptions,
   ) {}
 
@@ -57,7 +57,7 @@ export class CaptureProcess {
 
   async #capture(command: Capture, origin: CommandOrigin, keys: readonly IdentityKey[]): Promise<LeadCommandAnswer> {
     const { leadId } = command;
-    const existing = await loadStream(this.commands.streams.runtime, leadStream(leadId));
+    const existing = await loadStream(this.decisions.streams.runtime, leadStream(leadId));
     if (existing.revision >= 0) return this.#onExistingLead(command, origin, keys);
 
     const [primary, ...others] = keys;
@@ -66,13 +66,13 @@ export class CaptureProcess {
       // A person already known may need less than a new lead does: only the holder's own stream can tell.
       const holder = primary === undefined ? null : await this.options.claims.holder(primary);
       if (holder === null || holder.released || command.body.onDuplicate === 'reject') throw refusal;
-      const known = await loadStream(this.commands.streams.runtime, leadStream(holder.leadId));
+      const known = await loadStream(this.decisions.streams.runtime, leadStream(holder.leadId));
       if (known.revision < 0) throw refusal;
       return this.#attach(command, origin, holder.leadId);
     }
 
     // Just read: the append that expects no stream need not read it once more.
-    this.commands.streams.runtime.cache.set(leadStream(leadId), existing);
+    this.decisions.streams.runtime.cache.set(leadStream(leadId), existing);
     const startedMs = this.options.clock.nowMs();
     const envelope = this.#envelope(origin);
     if (primary !== undefined) {
@@ -86,7 +86,7 @@ export class CaptureProcess {
     }
     let outcome: CommandOutcome<LeadState>;
     try {
-      outcome = await this.commands.handle(command, origin, undefined, (_state, revision) => {
+      outcome = await this.decisions.handle(command, origin, undefined, (_state, revision) => {
         if (revision >= 0) throw duplicate(leadId);
         return events;
       });
@@ -108,7 +108,7 @@ export class CaptureProcess {
     origin: CommandOrigin,
     [, ...others]: readonly IdentityKey[],
   ): Promise<LeadCommandAnswer> {
-    const outcome = await this.commands.handle(command, origin, undefined, () => {
+    const outcome = await this.decisions.handle(command, origin, undefined, () => {
       throw duplicate(command.leadId);
     });
     return this.#claimOthers(command.leadId, others, origin, outcome);
@@ -121,7 +121,7 @@ export class CaptureProcess {
     keys: readonly IdentityKey[],
   ): { readonly events: readonly LeadEvent[]; readonly refusal: LeadError | null } {
     try {
-      const decided = this.commands.decideOn(initialLead(command.leadId), -1, command, origin);
+      const decided = this.decisions.decideOn(initialLead(command.leadId), -1, command, origin);
       return { events: decided.map((event) => withIdentity(event, keys)), refusal: null };
     } catch (error) {
       if (error instanceof LeadError) return { events: [], refusal: error };
@@ -142,8 +142,8 @@ export class CaptureProcess {
     if (known !== null) return claims.claimAfter(known, key, leadId, this.#envelope(origin));
     const envelope = this.#envelope(origin);
     const claim = claims.firstClaim(key, leadId, envelope);
-    const made = this.commands.streams.needsKey(events) ? vault.make(leadId, envelope) : null;
-    const [claimed, stored] = await this.commands.streams.runtime.log.appendMany(
+    const made = this.decisions.streams.needsKey(events) ? vault.make(leadId, envelope) : null;
+    const [claimed, stored] = await this.decisions.streams.runtime.log.appendMany(
       made === null ? [claim] : [claim, made.append],
     );
     if (made !== null) await vault.stored(made, stored!);
@@ -157,7 +157,7 @@ export class CaptureProcess {
     const { claims, clock } = this.options;
     let holder: Claim | null = claim;
     for (const waitMs of [...WAIT_STEPS_MS, 0]) {
-      const lead = await loadStream(this.commands.streams.runtime, leadStream(holder.leadId));
+      const lead = await loadStream(this.decisions.streams.runtime, leadStream(holder.leadId));
       if (lead.revision >= 0) return holder.leadId;
       if (
         clock.nowMs() - holder.claimedAtMs > ABANDONED_AFTER_MS &&
@@ -177,7 +177,7 @@ export class CaptureProcess {
 
   async #attach(command: Capture, origin: CommandOrigin, holderId: string): Promise<LeadCommandAnswer> {
     const repeated: Capture = { ...command, leadId: holderId };
-    return answerOf(holderId, await this.commands.handle(repeated, origin));
+    return answerOf(holderId, await this.decisions.handle(repeated, origin));
   }
 
   /** A key that another lead holds makes the two suspects, for a person to judge; it refuses nothing. */
@@ -202,7 +202,7 @@ export class CaptureProcess {
         score: SAME_PERSON[key.kind],
         basis: [`same_${key.kind}`],
       };
-      const suspected = await this.commands.handle({ name: 'SuspectDuplicate', leadId, body }, suspicion);
+      const suspected = await this.decisions.handle({ name: 'SuspectDuplicate', leadId, body }, suspicion);
       last = { ...suspected, events: [...last.events, ...suspected.events], replayed: captured.replayed };
     }
     return answerOf(leadId, last);
@@ -217,12 +217,12 @@ export class CaptureProcess {
     const { leadId } = command;
     const { claims } = this.options;
     const stream = leadStream(leadId);
-    const lead = await loadStream(this.commands.streams.runtime, stream);
+    const lead = await loadStream(this.decisions.streams.runtime, stream);
     const moves = lead.commands.has(origin.commandId) ? [] : this.#movesOf(command, lead.state);
-    if (moves.length === 0) return answerOf(leadId, await this.commands.handle(command, origin, expectedRevision));
+    if (moves.length === 0) return answerOf(leadId, await this.decisions.handle(command, origin, expectedRevision));
     // Refused commands claim nothing: asked first on a copy of the decision.
     const refused = this.#wouldRefuse(command, origin, lead.state, lead.revision, expectedRevision);
-    if (refused) return answerOf(leadId, await this.commands.handle(command, origin, expectedRevision));
+    if (refused) return answerOf(leadId, await this.decisions.handle(command, origin, expectedRevision));
     const envelope = this.#envelope(origin);
     const claimed: IdentityKey[] = [];
     try {
@@ -232,7 +232,7 @@ export class CaptureProcess {
         if (holder !== null) throw duplicate(holder.leadId);
         claimed.push(to);
       }
-      const outcome = await this.commands.handle(command, origin, expectedRevision);
+      const outcome = await this.decisions.handle(command, origin, expectedRevision);
       for (const { from } of moves) if (from !== null) await claims.release(from, leadId, 'details_changed', envelope);
       return answerOf(leadId, outcome);
     } catch (error) {
@@ -251,7 +251,7 @@ export class CaptureProcess {
   ): boolean {
     if (expectedRevision !== undefined && expectedRevision !== revision) return true;
     try {
-      this.commands.decideOn(state, revision, command, origin);
+      this.decisions.decideOn(state, revision, command, origin);
       return false;
     } catch (error) {
       if (error instanceof LeadError) return true;
@@ -298,7 +298,7 @@ export class CaptureProcess {
   #envelope(origin: CommandOrigin): ClaimEnvelope {
     return {
       occurredAt: toIso(this.options.clock.nowMs()),
-      metadata: this.commands.streams.metadata(origin, {}),
+      metadata: this.decisions.streams.metadata(origin, {}),
     };
   }
 }

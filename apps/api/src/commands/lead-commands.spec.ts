@@ -197,6 +197,25 @@ describe('a command', () => {
     expect((await eventsOf(leadId)).length).toBe(events.length);
   });
 
+  it('settles more when it is refused again later, and every settlement has an id of its own', async () => {
+    const { leadId } = await one.capture(newEmail());
+    await one.send('MarkMQL', leadId, { reason: 'agreed criteria' });
+    const commandId = randomUUID();
+    const refused = async () => expect(one.send('WinDeal', leadId, {}, { commandId })).rejects.toThrow();
+    for (const hours of [5, 24, 48]) {
+      world.clock.set(world.clock.nowMs() + hours * HOUR_MS);
+      await refused();
+    }
+    const events = await eventsOf(leadId);
+    expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+    expect(events.map(({ type }) => type).filter((type) => type.startsWith('Sla'))).toEqual([
+      'SlaClockStarted',
+      'SlaWarningRaised',
+      'SlaBreached',
+      'SlaEscalated',
+    ]);
+  });
+
   it('answers STORE_UNAVAILABLE while the log is away and is done once when sent again', async () => {
     const { leadId } = await one.capture(newEmail());
     let away = true;
