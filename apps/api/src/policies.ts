@@ -71,13 +71,16 @@ export class Policies {
   }
 
   async #readOn(): Promise<void> {
+    // Read first: all up to here is scanned below, so that `follow` need not scan a long log a second time.
+    const head = await this.options.log.head();
     for (;;) {
       const after = this.#position === undefined ? {} : { after: this.#position };
       const page = await this.options.log.readAll({ ...after, filter: CONFIGURATION, limit: PAGE });
       for (const event of page.events) this.#apply(event);
-      if (page.next === null) return;
+      if (page.next === null) break;
       this.#moveTo(page.next);
     }
+    this.#moveTo(head);
   }
 
   /** Events are met twice when `catchUp` and `follow` overlap: each counts once. */
