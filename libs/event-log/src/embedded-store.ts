@@ -222,7 +222,7 @@ export class EmbeddedStore {
       if (decision.kind === 'new') {
         const nowMs = this.#clock.nowMs();
         const first = head.last + 1;
-        const buffers = records.map((record, n) => encodeRecord(stream, record, first + n, nowMs));
+        const buffers = records.map((record, n) => encodeRecord(stream, record, ids[n]!, first + n, nowMs));
         if (buffers.length === 0) return { firstRevision: first, revision: head.last, position: this.#durable };
         const write = this.#enqueue(stream, head, buffers, ids, first, false);
         this.#noteMetadata(stream, records.at(-1)!);
@@ -274,8 +274,9 @@ export class EmbeddedStore {
 
   #bury(stream: string, head: Head): PendingWrite {
     const record = { id: randomUUID(), type: '$streamDeleted', isJson: false, data: '', metadata: '' };
-    const bytes = encodeRecord(stream, record, INDEX_TOMBSTONE, this.#clock.nowMs(), true);
-    return this.#enqueue(stream, head, [bytes], [compactId(record.id)], INDEX_TOMBSTONE, true);
+    const id = compactId(record.id);
+    const bytes = encodeRecord(stream, record, id, INDEX_TOMBSTONE, this.#clock.nowMs(), true);
+    return this.#enqueue(stream, head, [bytes], [id], INDEX_TOMBSTONE, true);
   }
 
   /** EventStoreDB keeps the rest of the metadata, and leaves it alone altogether when it is no JSON. */
@@ -291,9 +292,10 @@ export class EmbeddedStore {
     const metaHead = this.#head(metastream);
     const revision = metaHead.last + 1;
     const record = { id: randomUUID(), type: '$metadata', isJson: true, data: json, metadata: '' };
-    const bytes = encodeRecord(metastream, record, revision, this.#clock.nowMs());
+    const id = compactId(record.id);
+    const bytes = encodeRecord(metastream, record, id, revision, this.#clock.nowMs());
     head.metadata = parseStreamMetadata(json);
-    const write = this.#enqueue(metastream, metaHead, [bytes], [compactId(record.id)], revision, false);
+    const write = this.#enqueue(metastream, metaHead, [bytes], [id], revision, false);
     // the stream's own state now rests on this write
     head.pending = write;
     return write;

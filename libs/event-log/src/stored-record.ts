@@ -27,9 +27,11 @@ const LOWER_CASE_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
  * The position is not in it: it is the key of the block plus the record's place in the block.
  */
 
+/** `id`: the event's, compact; `record.id` is not looked at again. */
 export function encodeRecord(
   stream: string,
   record: NewRecord,
+  id: string,
   revision: number,
   createdMs: number,
   tombstone = false,
@@ -50,7 +52,7 @@ export function encodeRecord(
   bytes[5] = 1;
   bytes.writeUInt16LE(streamBytes, 6);
   bytes.writeUInt16LE(typeBytes, 8);
-  bytes.write(compactId(record.id), 10, 16, 'hex');
+  bytes.write(id, 10, 16, 'hex');
   bytes.writeUIntLE(createdMs, 26, 6);
   bytes.writeUIntLE(revision, 32, 6);
   bytes.writeUInt32LE(dataBytes, 38);
