@@ -64,7 +64,7 @@ export class LeadStreams {
         evolve: (state, event, envelope) => this.#evolve(state, event, envelope),
         read: (stream, events) => this.open(leadIdOf(stream), events),
       },
-      cache: new LruMap<string, FoldedStream<LeadState>>(options.cacheSize ?? 20_000),
+      cache: new LruMap<string, FoldedStream<LeadState>>(options.cacheSize ?? 10_000),
       turns: new Turns(),
       nowMs: () => clock.nowMs(),
     };
