@@ -16,15 +16,10 @@ export interface Content {
 export async function contentDigest(content: Content): Promise<string> {
   const hash = createHash('sha256');
   const slices = new TimeSlices(8);
-  const add = (
-    kind: string,
-    name: string,
-    part: string,
-    entries: Iterable<readonly [string, string | number]>,
-  ): void => {
-    const sorted = [...entries].sort(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0));
+  const add = (kind: string, name: string, part: string, entries: ReadonlyMap<string, string | number>): void => {
     let text = '';
-    for (const [key, value] of sorted) text += `${kind}\0${name}\0${part}\0${key}\0${value}\n`;
+    // Without a comparison function strings are sorted natively, by code units.
+    for (const key of [...entries.keys()].sort()) text += `${kind}\0${name}\0${part}\0${key}\0${entries.get(key)}\n`;
     if (text !== '') hash.update(text);
   };
   for (const table of (await content.tables()).sort()) {
@@ -33,7 +28,7 @@ export async function contentDigest(content: Content): Promise<string> {
       await slices.pause();
     }
   }
-  for (const set of (await content.sets()).sort()) add('score', set, '', await content.scored(set));
+  for (const set of (await content.sets()).sort()) add('score', set, '', new Map(await content.scored(set)));
   for (const name of (await content.counterNames()).sort()) add('count', name, '', await content.counters(name));
   return hash.digest('hex');
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MemoryStore } from './memory-store.js';
-import { capturedMap, Partition } from './partition.js';
+import { capturedMap, Partition, type SealedRows } from './partition.js';
 import { describeReadStore } from './read-store.contract.js';
 import type { Op } from './read-store.js';
 import { ScoreSet } from './score-set.js';
@@ -161,7 +161,9 @@ describe('A partition', () => {
       { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), key: fc.nat(300) }) },
       {
         weight: 1,
-        arbitrary: fc.record({ do: fc.constantFrom('freeze' as const, 'seal' as const, 'check' as const) }),
+        arbitrary: fc.record({
+          do: fc.constantFrom('freeze' as const, 'seal' as const, 'fold' as const, 'check' as const),
+        }),
       },
     );
     fc.assert(
@@ -169,6 +171,7 @@ describe('A partition', () => {
         const partition = new Partition();
         const expected = new Map<string, string>();
         let atFreeze: Map<string, string> | null = null;
+        let frozen: SealedRows | null = null;
         for (const each of steps) {
           if (each.do === 'put') {
             partition.put(`schlüssel ${each.key}`, each.value);
@@ -177,15 +180,17 @@ describe('A partition', () => {
             partition.delete(`schlüssel ${each.key}`);
             expected.delete(`schlüssel ${each.key}`);
           } else if (each.do === 'freeze' && atFreeze === null) {
-            partition.freeze();
+            frozen = partition.freeze();
             atFreeze = new Map(expected);
           } else if (each.do === 'seal' && atFreeze !== null) {
-            const sealed = partition.seal();
+            const sealed = frozen ?? partition.seal();
             const rows = new Map<string, string>();
             sealed.forEach((key, value) => rows.set(key, value));
             expect(rows).toEqual(atFreeze);
             expect(sealed.count).toBe(atFreeze.size);
             atFreeze = null;
+          } else if (each.do === 'fold') {
+            partition.fold();
           } else if (each.do === 'check') {
             expect(capturedMap(partition.capture())).toEqual(expected);
             expect(partition.isEmpty()).toBe(expected.size === 0);

@@ -139,6 +139,8 @@ class MemoryView implements ReadView, Content {
   private readonly scores = new Map<string, ScoreSet>();
   private readonly counts = new Map<string, Map<string, number>>();
   private position: Position | null = null;
+  /** Partitions with many loose changes. */
+  private readonly foldDue = new Set<Partition>();
   private isDirty = false;
   private isDiscarded = false;
   private isSnapshotting = false;
@@ -164,6 +166,7 @@ class MemoryView implements ReadView, Content {
     for (const op of ops) this.apply(op);
     this.position = to;
     this.isDirty = true;
+    if (this.foldDue.size > 0) await this.foldInSlices();
   }
 
   async get(table: string, part: string, keys: readonly string[]): Promise<(string | null)[]> {
@@ -266,10 +269,10 @@ class MemoryView implements ReadView, Content {
   private apply(op: Op): void {
     switch (op.op) {
       case 'put':
-        this.partition(op.table, op.part).put(op.key, op.value);
+        this.changed(this.partition(op.table, op.part)).put(op.key, op.value);
         return;
       case 'del':
-        this.partition(op.table, op.part).delete(op.key);
+        this.changed(this.partition(op.table, op.part)).delete(op.key);
         return;
       case 'score':
         entry(this.scores, op.set, () => new ScoreSet()).put(op.member, op.score);
@@ -286,6 +289,21 @@ class MemoryView implements ReadView, Content {
       }
       default:
         op satisfies never;
+    }
+  }
+
+  private changed(partition: Partition): Partition {
+    if (partition.isFoldDue) this.foldDue.add(partition);
+    return partition;
+  }
+
+  /** Content does not change by it, so it need not be part of the commit's one step. */
+  private async foldInSlices(): Promise<void> {
+    const slices = new TimeSlices(SLICE_MS);
+    for (const partition of this.foldDue) {
+      this.foldDue.delete(partition);
+      partition.fold();
+      await slices.pause();
     }
   }
 

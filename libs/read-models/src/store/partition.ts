@@ -122,8 +122,8 @@ export class SealedRows {
 }
 
 /**
- * The rows of one partition: a sealed run plus the changes since, which are folded into a new run when they come to half of
- * it (so a write costs about two row copies in all, and at most a third of the rows are loose strings).
+ * The rows of one partition: a sealed run plus the changes since, which its owner folds into a new run when they come to half
+ * of it (so a write costs about two row copies in all, and at most a third of the rows are loose strings).
  *
  * For the snapshot `freeze` sets the changes so far aside in O(1); writes go on into a new map, and `seal` later gives
  * exactly what there was at the freeze.
@@ -143,7 +143,6 @@ export class Partition {
 
   put(key: string, value: string): void {
     this.fresh.set(key, value);
-    this.fold();
   }
 
   delete(key: string): void {
@@ -152,16 +151,24 @@ export class Partition {
       return;
     }
     this.fresh.set(key, null);
-    this.fold();
+  }
+
+  /** Whether the changes have come to half of the rows: `fold` them soon. */
+  get isFoldDue(): boolean {
+    return this.frozen === null && this.fresh.size >= 64 + (this.sealed.count >> 1);
+  }
+
+  /** Turns the changes into a new sealed run; the content stays. */
+  fold(): void {
+    if (this.frozen !== null || this.fresh.size === 0) return;
+    this.sealed = this.sealed.with(this.fresh);
+    this.fresh = new Map();
   }
 
   isEmpty(): boolean {
     for (const value of this.fresh.values()) if (value !== null) return false;
     if (this.frozen !== null) return capturedMap(this.capture()).size === 0;
-    if (this.fresh.size > 0) {
-      this.sealed = this.sealed.with(this.fresh);
-      this.fresh = new Map();
-    }
+    this.fold();
     return this.sealed.count === 0;
   }
 
@@ -173,7 +180,7 @@ export class Partition {
     };
   }
 
-  /** Begins a snapshot of this partition; call `seal` before the next `freeze`. */
+  /** Begins a snapshot of this partition: its content, or null when `seal` has yet to put it together. */
   freeze(): SealedRows | null {
     if (this.frozen !== null) throw new Error('The partition is frozen already');
     if (this.fresh.size === 0) return this.sealed;
@@ -194,12 +201,6 @@ export class Partition {
   private getOlder(key: string): string | null {
     if (this.frozen?.has(key)) return this.frozen.get(key) ?? null;
     return this.sealed.get(key);
-  }
-
-  private fold(): void {
-    if (this.frozen !== null || this.fresh.size < 64 + (this.sealed.count >> 1)) return;
-    this.sealed = this.sealed.with(this.fresh);
-    this.fresh = new Map();
   }
 }
 

@@ -93,6 +93,7 @@ export class RedisStore implements ReadStore {
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
       connectTimeout: 2_000,
+      disconnectTimeout: 200,
       commandTimeout: options.commandTimeoutMs ?? 3_000,
       retryStrategy: (attempt) => Math.min(1_000, 50 * attempt),
     });
