@@ -486,6 +486,57 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
     60_000,
   );
 
+  run('shows names to those who work with people, and to nobody else', async () => {
+    const [seller, reader] = [await told(rita.get(`/v1/leads/${ANNA}`)), await told(analyst.get(`/v1/leads/${ANNA}`))];
+    expect(seller.body).toMatchObject({
+      personal: 'shown',
+      person: { email: 'anna@example.org' },
+      location: { city: 'Berlin' },
+    });
+    expect(reader.body).toMatchObject({ personal: 'withheld', person: {}, location: { country: 'DE', city: null } });
+    const timeline = await told(analyst.get(`/v1/leads/${ANNA}/timeline`));
+    expect(JSON.stringify([reader.body, timeline.body])).not.toMatch(
+      /anna@example\.org|Berlin|Call me|Nice call|on the phone/,
+    );
+    expect(JSON.stringify((await rita.get(`/v1/leads/${ANNA}/timeline`)).body)).toContain('Nice call');
+  });
+
+  run('tells a lead as it was, and what its caller may do next', async () => {
+    const then = await told(rita.get(`/v1/leads/${ANNA}?asOf=2026-03-03T00:00:00Z`));
+    expect(then.body).toMatchObject({ state: 'SAL', asOf: '2026-03-03T00:00:00.000Z', deal: null });
+    const now = await rita.get(`/v1/leads/${BEN}`);
+    const actions = now.body.nextActions.map(({ action }: { action: string }) => action);
+    expect(actions).toEqual(expect.arrayContaining(['mark-sql', 'recycle', 'contact-attempts']));
+    expect(actions).not.toEqual(expect.arrayContaining(['mark-mql']));
+    expect(actions).not.toEqual(expect.arrayContaining(['accept']));
+    expect((await rita.get(`/v1/leads/${ANNA}?asOf=2026-03-01T00:00:00Z`)).status).toBe(404);
+  });
+
+  run('tells the configuration in force and where it came from', async () => {
+    const agreements = await told(analyst.get('/v1/config/agreements'));
+    expect(agreements.body.items).toEqual([{ id: 'standard', versionInForce: 1, latestVersion: 1 }]);
+    const agreement = (await analyst.get('/v1/config/agreements/standard')).body;
+    expect(agreement.versions[0]).toMatchObject({
+      status: 'in_force',
+      approvals: [{ party: 'marketing' }, { party: 'sales' }],
+      document: { acceptanceTarget: 0.9 },
+    });
+    expect((await analyst.get('/v1/config/calendars')).body.items).toHaveLength(3);
+    expect((await analyst.get('/v1/config/teams/sales')).body.versions[0].document.name).toBe('Sales');
+    expectProblem(await analyst.get('/v1/config/teams/nobody'), 404, 'NOT_FOUND');
+  });
+
+  run('stops a revoked key at once', async () => {
+    const { body } = await admin.call('POST', '/v1/keys', { body: { name: 'short-lived', role: 'analyst' } });
+    const guest = admin.as(body.key);
+    expect((await guest.get('/v1/reports/stock')).status).toBe(200);
+    expect((await admin.call('DELETE', `/v1/keys/${body.keyId}`)).body).toMatchObject({ keyId: body.keyId });
+    expectProblem(await guest.get('/v1/reports/stock'), 401, 'UNAUTHENTICATED');
+    const listed = (await admin.get('/v1/keys')).body.keys;
+    expect(listed.map(({ name }: { name: string }) => name)).toEqual(expect.arrayContaining(['rita', 'short-lived']));
+    expect(JSON.stringify(listed)).not.toMatch(/hash|ll_/i);
+  });
+
   run('lets one visitor in by the link printed at start, once', async () => {
     const first = await fetch(ledger.signInUrl);
     expect(first.status).toBe(200);

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { EventLogError, type EventLog } from '#libs/event-log/src/event-log.js';
-import { EventStoreDBLog } from '#libs/event-log/src/eventstoredb-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import { ApiKeys } from '#libs/platform/src/api-keys.js';
 import { Authentication } from '#libs/platform/src/authentication.js';
@@ -18,7 +17,6 @@ import { SignInLink } from '#libs/platform/src/sign-in-link.js';
 import { masterKeyOf, type MasterKey } from '#libs/privacy/src/master-key.js';
 import { MemoryStore } from '#libs/read-models/src/store/memory-store.js';
 import type { ReadStore } from '#libs/read-models/src/store/read-store.js';
-import { RedisStore } from '#libs/read-models/src/store/redis-store.js';
 import { Policies } from './policies.js';
 
 /** A shared store gets so long to answer at start before the process gives up. */
@@ -118,6 +116,8 @@ async function openLog(
     const embedded = await EmbeddedLog.open({ dir: join(settings.dataDir, 'log'), clock });
     return { log: embedded, embedded };
   }
+  // The clients of other stores are heavy to load, and most ledgers run without them.
+  const { EventStoreDBLog } = await import('#libs/event-log/src/eventstoredb-log.js');
   const log = EventStoreDBLog.connect({ url: settings.eventstoreUrl });
   try {
     await answering(() => log.head(), logger, 'the event log does not answer yet');
@@ -135,6 +135,7 @@ async function openStore(settings: Settings, logger: Logger): Promise<ReadStore>
       onProblem: (problem) => logger.warn(problem, 'snapshot of the read models'),
     });
   }
+  const { RedisStore } = await import('#libs/read-models/src/store/redis-store.js');
   const store = new RedisStore({
     url: settings.redisUrl,
     onProblem: (problem) => logger.warn(problem, 'Redis'),

@@ -7,7 +7,7 @@ import { openResources, type Resources } from '#apps/api/src/resources.js';
 import { ProjectorModule } from '#apps/projector/src/projector.module.js';
 import { WorkerModule } from '#apps/worker/src/worker.module.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
-import { startWireEndpoint, type WireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
+import type { WireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
 import type { Logger } from '#libs/platform/src/logging.js';
 import { PlatformModule } from '#libs/platform/src/platform.module.js';
 import { runRole, type RunningRole } from '#libs/platform/src/run-role.js';
@@ -63,6 +63,7 @@ export async function runLedger(settings: Settings, logger: Logger): Promise<Run
 
 async function openWire(settings: Settings, { embedded }: Resources): Promise<WireEndpoint | null> {
   if (settings.embeddedGrpcPort === null || embedded === null) return null;
+  const { startWireEndpoint } = await import('#libs/event-log/src/wire/wire-endpoint.js');
   try {
     return await startWireEndpoint(embedded, { port: settings.embeddedGrpcPort });
   } catch (error) {

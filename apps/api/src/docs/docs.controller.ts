@@ -20,14 +20,14 @@ const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceA
 /** The API's own description. Everything is served from here: no page of ours asks another host for anything. */
 @Controller()
 export class DocsController {
-  readonly #document = JSON.stringify(openApiDocument(routes, VERSION));
+  #document: string | null = null;
 
   constructor(private readonly signInLink: SignInLink) {}
 
   @Get('openapi.json')
   @Header('content-type', 'application/json; charset=utf-8')
   openapi(): string {
-    return this.#document;
+    return (this.#document ??= JSON.stringify(openApiDocument(routes, VERSION)));
   }
 
   @Get('docs')
