@@ -93,6 +93,8 @@ export interface Hold {
   endedBy: number;
   /** Index of the visit it began in. */
   startedIn: number;
+  /** PutOnHold and ResumedFromHold, so that their corrections are found. */
+  eventIds: [since: string, end: string | null];
 }
 
 export const HANDOFF_OUTCOMES = ['open', 'accepted', 'implicit', 'rejected', 'cancelled'] as const;
@@ -380,12 +382,17 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
         endMs: null,
         endedBy: -1,
         startedIn: row.visits.length - 1,
+        eventIds: [event.id, null],
       });
       return row;
     case 'ResumedFromHold': {
       row.memo = {};
       const atMs = occurredMs(event);
-      for (const hold of row.holds) if (holdEndMs(row, hold) === null) hold.endMs = atMs;
+      for (const hold of row.holds) {
+        if (holdEndMs(row, hold) !== null) continue;
+        hold.endMs = atMs;
+        hold.eventIds[1] = event.id;
+      }
       return row;
     }
     case 'TransitionVoided':
@@ -752,8 +759,13 @@ function correctOccurredAt(row: LeadRow, data: LeadEventData<'OccurredAtCorrecte
   }
   const handoff = row.handoffs.find((one) => one.eventId === data.correctedEventId);
   if (handoff !== undefined) handoff.offeredMs = newMs;
+  for (const hold of row.holds) {
+    if (hold.eventIds[0] === data.correctedEventId) hold.sinceMs = newMs;
+    if (hold.eventIds[1] === data.correctedEventId) hold.endMs = newMs;
+  }
   const early = row.early.find(([eventId]) => eventId === data.correctedEventId);
   if (early !== undefined) early[1] = newMs;
+  else if (newMs < (row.visits[0]?.enteredMs ?? -Infinity)) row.early.push([data.correctedEventId, newMs]);
 }
 
 function clockOf(row: LeadRow, clockId: string): Clock {
@@ -871,7 +883,7 @@ type Packed = [
   visits: PackedVisit[],
   rest?: [
     voided: [...PackedVisit, ...unknown[]][],
-    holds: number[][],
+    holds: [since: number, end: number | null, endedBy: number, startedIn: number, eventIds: Hold['eventIds']][],
     handoffs: unknown[][],
     clocks: unknown[][],
     deals: unknown[][],
@@ -948,7 +960,13 @@ export function packRow(row: LeadRow): string {
         visit.voidReason,
         visit.approvedBy,
       ]),
-      row.holds.map((hold) => [hold.sinceMs - base, minus(hold.endMs, base) as number, hold.endedBy, hold.startedIn]),
+      row.holds.map((hold) => [
+        hold.sinceMs - base,
+        minus(hold.endMs, base),
+        hold.endedBy,
+        hold.startedIn,
+        hold.eventIds,
+      ]),
       row.handoffs.map((handoff) => packHandoff(handoff, base)),
       row.clocks.map((clock) => packClock(clock, base)),
       row.deals.map((deal) => packDeal(deal, base)),
@@ -983,11 +1001,12 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.visits = visits.map((visit) => loadVisit(visit, base));
   if (rest === undefined) return row;
   row.voided = rest[0].map((packed) => loadVoided(packed, base));
-  row.holds = rest[1].map(([since, end, endedBy, startedIn]) => ({
-    sinceMs: (since as number) + base,
-    endMs: plus(end as number | null, base),
-    endedBy: endedBy as number,
-    startedIn: startedIn as number,
+  row.holds = rest[1].map(([since, end, endedBy, startedIn, eventIds]) => ({
+    sinceMs: since + base,
+    endMs: plus(end, base),
+    endedBy,
+    startedIn,
+    eventIds,
   }));
   row.handoffs = rest[2].map((packed) => loadHandoff(packed, base));
   row.clocks = rest[3].map((packed) => loadClock(packed, base));

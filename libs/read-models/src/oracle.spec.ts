@@ -176,6 +176,19 @@ class Player {
     const fact = (type: LeadEventType, data: object): void => {
       lead.append({ type, data: { occurredAt: iso(nowMs - step.late * 60_000), ...data } }, when);
     };
+    const behaviours = lead.past.events.filter(
+      ({ stream, type }) => stream === `lead-${lead.leadId}` && ['BehaviourRecorded', 'PutOnHold'].includes(type),
+    );
+    const mistimed = behaviours[step.value % Math.max(1, behaviours.length)];
+    if (mistimed !== undefined) {
+      // A hold keeps its order with its end: it is moved to an earlier time only.
+      const old = Date.parse((mistimed.data as { occurredAt: string }).occurredAt);
+      const moved = old - (step.value % 50) * HOUR;
+      can(() => {
+        const correction = { correctedEventId: mistimed.id, old: iso(old), new: iso(moved), reason: 'typo' };
+        lead.fact('OccurredAtCorrected', nowMs, { ...correction, approvedBy: 'gil' }, when);
+      });
+    }
     can(() => fact('BehaviourRecorded', { behaviourId: lead.newId('b'), kind: 'page_view', count: 1 }));
     can(() => {
       fact('ContactAttempted', { attemptId: lead.newId('a'), channel: 'phone', qualifies: true, outcome: 'voicemail' });
@@ -421,6 +434,7 @@ interface OracleLead {
   events: RecordedEvent[];
   visits: OracleVisit[];
   holds: { sinceMs: number; endMs: number }[];
+  timeOf: (event: RecordedEvent) => number;
   dims: Record<string, string | null>;
   ownership: Map<string, { owner: string | null; team: string | null }>;
 }
@@ -506,6 +520,7 @@ function readLead(leadId: string, events: RecordedEvent[]): OracleLead {
   return {
     leadId,
     events,
+    timeOf,
     visits,
     holds: holds
       .filter((hold) => !hold.dropped)
@@ -669,7 +684,7 @@ function closingsOf(lead: OracleLead): Any[] {
       const inCycle = lead.visits.slice(0, lead.visits.indexOf(visit) + 1).filter((one) => one.cycle === cycle);
       const interactions = lead.events
         .filter((e) => ['BehaviourRecorded', 'ContactAttempted'].includes(e.type))
-        .map((e) => Date.parse(data(e).occurredAt));
+        .map((e) => lead.timeOf(e));
       const entry = (state: string) => inCycle.find((one) => one.state === state)?.enteredMs ?? null;
       return {
         kind: event.type === 'DealWon' ? 'won' : event.type === 'DealLost' ? 'lost' : 'recycled',
