@@ -114,12 +114,12 @@ export class ImportJob {
     let rows = 0;
     for (const file of this.settings.files) {
       if (file.file !== this.settings.mapping.primary) {
-        const records = readRecords(file);
+        const records = readRecords(file, false);
         await records.next();
         await records.return(undefined);
         continue;
       }
-      for await (const batch of readRecords(file)) rows += batch.length;
+      for await (const batch of readRecords(file, false)) rows += batch.length;
     }
     return rows;
   }

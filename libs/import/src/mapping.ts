@@ -355,8 +355,12 @@ function parse<T extends z.ZodType>(schema: T, value: unknown, path: string): z.
   throw wrong([path, ...issue.path].join('.'), issue.message);
 }
 
-/** How cells and tables are compared. */
-export const folded = (value: string): string => value.trim().toLowerCase();
+let lastFolded: readonly [from: string, to: string] = ['', ''];
+/** How cells and tables are compared. A cell is asked about many times in a row, so the last answer is kept. */
+export function folded(value: string): string {
+  if (lastFolded[0] !== value) lastFolded = [value, value.trim().toLowerCase()];
+  return lastFolded[1];
+}
 
 /** JSON with sorted members: equal documents, equal text. */
 function canonical(value: unknown): string {

@@ -20,14 +20,21 @@ export interface SourceFile {
 export class Columns {
   readonly names: string[] = [];
   readonly #index = new Map<string, number>();
+  /** Answers by the spelling asked for: cells are looked up far more often than columns come. */
+  readonly #asked = new Map<string, number | undefined>();
 
   indexOf(column: string): number | undefined {
-    return this.#index.get(folded(column));
+    const known = this.#asked.get(column);
+    if (known !== undefined || this.#asked.has(column)) return known;
+    const index = this.#index.get(folded(column));
+    this.#asked.set(column, index);
+    return index;
   }
 
   add(column: string): number {
     const index = this.names.push(column) - 1;
     this.#index.set(folded(column), index);
+    this.#asked.clear();
     return index;
   }
 }
@@ -56,12 +63,12 @@ const MAX_ROW_BYTES = 1024 * 1024;
 const NOT_TEXT = /\uFFFD|\p{Cs}/u;
 
 /**
- * Streams the rows of a file in batches, malformed ones among them; memory holds a batch.
+ * Streams the rows of a file in batches, malformed ones among them; memory holds a batch. Who only counts goes without lines.
  * @throws ImportError FILE_INVALID: no header, or a column missing that the mapping needs.
  */
-export async function* readRecords(source: SourceFile): AsyncGenerator<SourceRecord[]> {
+export async function* readRecords(source: SourceFile, withLines = true): AsyncGenerator<SourceRecord[]> {
   const format = source.spec.format ?? (/\.(ndjson|jsonl)$/i.test(source.name) ? 'ndjson' : 'csv');
-  const rows = format === 'csv' ? readCsv(source) : readNdjson(source);
+  const rows = format === 'csv' ? readCsv(source, withLines) : readNdjson(source);
   let batch: SourceRecord[] = [];
   for await (const row of rows) {
     batch.push(row);
@@ -72,7 +79,7 @@ export async function* readRecords(source: SourceFile): AsyncGenerator<SourceRec
   if (batch.length > 0) yield batch;
 }
 
-async function* readCsv(source: SourceFile): AsyncGenerator<SourceRecord> {
+async function* readCsv(source: SourceFile, withLines: boolean): AsyncGenerator<SourceRecord> {
   const { file, spec } = source;
   const columns = new Columns();
   const skipped: CsvError[] = [];
@@ -80,7 +87,7 @@ async function* readCsv(source: SourceFile): AsyncGenerator<SourceRecord> {
     bom: true,
     delimiter: spec.delimiter ?? ',',
     encoding: spec.encoding,
-    info: true,
+    info: withLines,
     max_record_size: MAX_ROW_BYTES,
     // Rows are counted and judged here: one bad row must not end the file.
     relax_column_count: true,
@@ -98,7 +105,8 @@ async function* readCsv(source: SourceFile): AsyncGenerator<SourceRecord> {
   let rowNo = 0;
   let header = false;
   try {
-    for await (const { info, record } of parser as AsyncIterable<{ info: { lines: number }; record: string[] }>) {
+    for await (const item of parser as AsyncIterable<string[] | { info: { lines: number }; record: string[] }>) {
+      const [record, line] = Array.isArray(item) ? [item, 0] : [item.record, item.info.lines];
       for (const error of skipped.splice(0)) yield brokenRow(++rowNo, error);
       if (!header) {
         header = true;
@@ -107,7 +115,7 @@ async function* readCsv(source: SourceFile): AsyncGenerator<SourceRecord> {
       }
       rowNo++;
       const malformed = wrongRow(record, columns);
-      yield { file, rowNo, line: info.lines, columns, cells: record, ...(malformed !== null && { malformed }) };
+      yield { file, rowNo, line, columns, cells: record, ...(malformed !== null && { malformed }) };
     }
     for (const error of skipped.splice(0)) yield brokenRow(++rowNo, error);
     if (!header) throw new ImportError('FILE_INVALID', `${source.name}: no header line`, source.file);
