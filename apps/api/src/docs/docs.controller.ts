@@ -1,7 +1,6 @@
 import { Controller, Get, Header, Query, Res } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { FastifyReply } from 'fastify';
 import { Problem } from '#libs/platform/src/problem.js';
 import { SignInLink } from '#libs/platform/src/sign-in-link.js';
@@ -43,7 +42,7 @@ export class DocsController {
   @Header('content-type', 'text/javascript; charset=utf-8')
   @Header('cache-control', 'public, max-age=86400')
   rapidoc(): Promise<string> {
-    return readFile(join(dirname(createRequire(import.meta.url).resolve('rapidoc')), 'rapidoc-min.js'), 'utf8');
+    return readFile(fileURLToPath(import.meta.resolve('rapidoc')), 'utf8');
   }
 
   /** The link printed at start. The console that it is made for is not part of this version, and it says so. */
