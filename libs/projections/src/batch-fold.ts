@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
+import type { Position, RecordedEvent } from '#libs/event-log/src/event-log.js';
 import type { Op, ReadView } from '#libs/read-models/src/store/read-store.js';
 import { TimeSlices } from '#libs/read-models/src/store/time-slices.js';
 import { FactDifference } from './fact-difference.js';
@@ -34,11 +34,15 @@ export interface FoldedBatch {
 /** One entity inside one batch. */
 interface Touched<Row> {
   readonly entity: string;
+  readonly stream: string;
   row: Row;
   before: readonly Fact[];
-  /** Those folded in this batch, for going back to just before one that fails. */
-  readonly events: RecordedEvent[];
-  poison: { readonly event: RecordedEvent; readonly error: unknown } | null;
+  poison: Poison | null;
+}
+
+interface Poison {
+  readonly event: RecordedEvent;
+  readonly error: unknown;
 }
 
 const SLICE_MS = 10;
@@ -46,13 +50,17 @@ const EVENTS_PER_LOOK_AT_THE_TIME = 32;
 const ROWS_PER_LOOK_AT_THE_TIME = 32;
 
 /**
- * Turns batches of events into net operations: rows from the cache or, in one multi-get, from the view; facts compared once
- * per entity and batch. Holds what the view will be once all folded batches are committed, so after a failed commit it
- * must be `reset`.
+ * Turns events into net operations: `take` folds some into the rows of their entities, which come from the cache or, in one
+ * multi-get, from the view; `finish` compares the facts of every entity touched since the last one. Events are not kept: they die
+ * young, and the garbage collector has nothing to copy. Holds what the view will be once all that was handed out is
+ * committed, so after a failed commit it must be `reset`.
  */
 export class BatchFold<Row> {
   private readonly rows = new Map<string, Row>();
   private readonly parked = new Map<string, ParkedEntity>();
+  private touched = new Map<string, Touched<Row>>();
+  private taken = 0;
+  private firstEverId: string | null = null;
   private isLogKnown = false;
   /** Events of parked entities passed over since the start. */
   skipped = 0;
@@ -63,6 +71,7 @@ export class BatchFold<Row> {
     private readonly cachedRows: number,
     /** Everything handed out before is in the view. */
     private readonly settled: () => Promise<void>,
+    private readonly history: (stream: string) => Promise<readonly RecordedEvent[]>,
   ) {}
 
   get parkedEntities(): ParkedEntity[] {
@@ -74,66 +83,93 @@ export class BatchFold<Row> {
     this.view = view;
     this.rows.clear();
     this.parked.clear();
+    this.touched = new Map();
+    this.taken = 0;
+    this.firstEverId = null;
     for (const [entity, value] of await view.rows(PARKED_TABLE, RUNTIME_PARTITION)) {
       this.parked.set(entity, JSON.parse(value) as ParkedEntity);
     }
     this.isLogKnown = (await view.get(LOG_TABLE, RUNTIME_PARTITION, ['first']))[0] !== null;
   }
 
-  async fold(events: readonly RecordedEvent[]): Promise<FoldedBatch> {
+  /** Events taken since the last `finish`. */
+  get size(): number {
+    return this.taken;
+  }
+
+  async take(events: readonly RecordedEvent[]): Promise<void> {
+    const slices = new TimeSlices(SLICE_MS);
+    const first = events[0];
+    if (!this.isLogKnown && first !== undefined) {
+      this.firstEverId = first.id;
+      this.isLogKnown = true;
+    }
+    this.taken += events.length;
+    await this.touch(events, slices);
+    let looked = 0;
+    for (const event of events) {
+      const entity = this.projection.entityOf(event);
+      if (entity === null) continue;
+      const touched = this.touched.get(entity);
+      if (touched === undefined || touched.poison !== null) {
+        this.skipped += touched?.poison?.event === event ? 0 : 1;
+      } else {
+        try {
+          touched.row = this.projection.evolve(touched.row, event);
+        } catch (error) {
+          touched.poison = { event, error };
+        }
+      }
+      looked += 1;
+      if (looked % EVENTS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
+    }
+  }
+
+  /** Net operations of all events taken: those after `from` up to `to`. */
+  async finish(from: Position | null, to: Position): Promise<FoldedBatch> {
+    const { touched, taken } = this;
+    this.touched = new Map();
+    this.taken = 0;
     const slices = new TimeSlices(SLICE_MS);
     const difference = new FactDifference();
     const { ops } = difference;
-    const first = events[0];
-    if (!this.isLogKnown && first !== undefined) {
-      ops.push({ op: 'put', table: LOG_TABLE, part: RUNTIME_PARTITION, key: 'first', value: first.id });
-      this.isLogKnown = true;
+    if (this.firstEverId !== null) {
+      ops.push({ op: 'put', table: LOG_TABLE, part: RUNTIME_PARTITION, key: 'first', value: this.firstEverId });
+      this.firstEverId = null;
     }
-
-    const touched = await this.touch(events, slices);
+    const parked: ParkedEntity[] = [];
     let looked = 0;
     for (const each of touched.values()) {
-      this.evolveAll(each);
-      looked += each.events.length;
-      if (looked >= EVENTS_PER_LOOK_AT_THE_TIME) {
-        looked = 0;
-        await slices.pause();
-      }
-    }
-
-    const parked: ParkedEntity[] = [];
-    for (const each of touched.values()) {
-      let after: readonly Fact[] = each.before;
-      let packed: string | null = null;
-      if (each.poison === null) {
-        try {
-          after = this.projection.facts(each.row);
-          packed = this.projection.pack(each.row);
-        } catch (error) {
-          each.poison = { event: each.events[each.events.length - 1] as RecordedEvent, error };
+      let after: readonly Fact[];
+      let packed: string | null;
+      try {
+        if (each.poison !== null) throw each.poison.error;
+        after = this.projection.facts(each.row);
+        packed = this.projection.pack(each.row);
+      } catch {
+        const good = await this.backToGood(each, from, to);
+        ({ facts: after, packed } = good);
+        // A row that is not kept is read from the view the next time.
+        each.poison = good.poison;
+        this.rows.delete(each.entity);
+        if (good.poison === null) {
+          each.row = this.projection.load(packed, each.entity);
+        } else {
+          const record = parkedBy(each.entity, good.poison);
+          parked.push(record);
+          this.parked.set(each.entity, record);
+          const value = JSON.stringify(record);
+          ops.push({ op: 'put', table: PARKED_TABLE, part: RUNTIME_PARTITION, key: each.entity, value });
         }
-      }
-      if (each.poison !== null) {
-        const good = await this.backToGood(each);
-        after = good?.facts ?? each.before;
-        packed = good?.packed ?? null;
-        const record = parkedBy(each.entity, good?.poison ?? each.poison);
-        parked.push(record);
-        this.parked.set(each.entity, record);
-        const value = JSON.stringify(record);
-        ops.push({ op: 'put', table: PARKED_TABLE, part: RUNTIME_PARTITION, key: each.entity, value });
       }
       if (packed !== null) {
         ops.push({ op: 'put', table: ROW_TABLE, part: rowPartition(each.entity), key: each.entity, value: packed });
       }
       difference.add(each.before, after);
       looked += 1;
-      if (looked >= EVENTS_PER_LOOK_AT_THE_TIME) {
-        looked = 0;
-        await slices.pause();
-      }
+      if (looked % EVENTS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
     }
-    return { ops: difference.finish(), events: events.length, parked, keep: () => this.keep(touched) };
+    return { ops: difference.finish(), events: taken, parked, keep: () => this.keep(touched) };
   }
 
   /**
@@ -167,28 +203,20 @@ export class BatchFold<Row> {
     return { ops, stillPoisoned };
   }
 
-  /** Sorts the batch by entity and brings every entity's row and facts. */
-  private async touch(events: readonly RecordedEvent[], slices: TimeSlices): Promise<Map<string, Touched<Row>>> {
-    const { projection, rows } = this;
-    const perEntity = new Map<string, RecordedEvent[]>();
+  /** Brings row and facts of every entity of these events that this batch has not touched yet. */
+  private async touch(events: readonly RecordedEvent[], slices: TimeSlices): Promise<void> {
+    const { projection, rows, touched } = this;
+    const fresh = new Map<string, RecordedEvent>();
     const missing = new Map<string, string[]>();
     for (const event of events) {
       const entity = projection.entityOf(event);
-      if (entity === null) continue;
-      const known = perEntity.get(entity);
-      if (known !== undefined) {
-        known.push(event);
-      } else if (this.parked.has(entity)) {
-        this.skipped += 1;
-      } else {
-        perEntity.set(entity, [event]);
-        if (!rows.has(entity)) {
-          const part = rowPartition(entity);
-          const keys = missing.get(part);
-          if (keys === undefined) missing.set(part, [entity]);
-          else keys.push(entity);
-        }
-      }
+      if (entity === null || touched.has(entity) || fresh.has(entity) || this.parked.has(entity)) continue;
+      fresh.set(entity, event);
+      if (rows.has(entity)) continue;
+      const part = rowPartition(entity);
+      const keys = missing.get(part);
+      if (keys === undefined) missing.set(part, [entity]);
+      else keys.push(entity);
     }
     const stored = new Map<string, string>();
     await Promise.all(
@@ -197,42 +225,30 @@ export class BatchFold<Row> {
         for (const [index, value] of values.entries()) if (value !== null) stored.set(entities[index] as string, value);
       }),
     );
-    const touched = new Map<string, Touched<Row>>();
-    for (const [entity, itsEvents] of perEntity) {
+    for (const [entity, event] of fresh) {
       if (touched.size % ROWS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
+      const { stream } = event;
       try {
         const row = rows.get(entity) ?? projection.load(stored.get(entity) ?? null, entity);
-        touched.set(entity, { entity, row, before: projection.facts(row), events: itsEvents, poison: null });
+        touched.set(entity, { entity, stream, row, before: projection.facts(row), poison: null });
       } catch (error) {
-        const poison = { event: itsEvents[0] as RecordedEvent, error };
-        touched.set(entity, { entity, row: null as Row, before: [], events: itsEvents, poison });
-      }
-    }
-    return touched;
-  }
-
-  private evolveAll(touched: Touched<Row>): void {
-    if (touched.poison !== null) return;
-    for (const [index, event] of touched.events.entries()) {
-      try {
-        touched.row = this.projection.evolve(touched.row, event);
-      } catch (error) {
-        touched.poison = { event, error };
-        this.skipped += touched.events.length - index - 1;
-        return;
+        touched.set(entity, { entity, stream, row: null as Row, before: [], poison: { event, error } });
       }
     }
   }
 
-  /** The state just before the event that fails; null when not even the stored row can be read: then nothing changes. */
-  private async backToGood(touched: Touched<Row>): Promise<CarefulState | null> {
+  /** The state just before the event that fails; nothing changes when not even the stored row can be read. */
+  private async backToGood(touched: Touched<Row>, from: Position | null, to: Position): Promise<CarefulState> {
     // The row in hand may be half changed; the view has it as of the batch before, once that is committed.
     await this.settled();
     const [stored = null] = await this.view.get(ROW_TABLE, rowPartition(touched.entity), [touched.entity]);
+    const history = await this.history(touched.stream);
+    const batch = history.filter(({ position }) => (from === null || position > from) && position <= to);
     try {
-      return this.foldCarefully(stored, touched.entity, touched.events);
-    } catch {
-      return null;
+      return this.foldCarefully(stored, touched.entity, batch);
+    } catch (error) {
+      const poison = touched.poison ?? { event: batch[0] as RecordedEvent, error };
+      return { facts: touched.before, packed: null, poison };
     }
   }
 
@@ -271,10 +287,10 @@ export class BatchFold<Row> {
 interface CarefulState {
   readonly facts: readonly Fact[];
   readonly packed: string | null;
-  readonly poison: { readonly event: RecordedEvent; readonly error: unknown } | null;
+  readonly poison: Poison | null;
 }
 
-function parkedBy(entity: string, { event, error }: { event: RecordedEvent; error: unknown }): ParkedEntity {
+function parkedBy(entity: string, { event, error }: Poison): ParkedEntity {
   return {
     entity,
     stream: event.stream,

@@ -23,7 +23,7 @@ export interface Projection<Row = unknown> {
   /** Raised whenever the same events would give other facts or another packed row: the view is then filled anew. */
   readonly version: number;
   readonly filter: LogFilter;
-  /** Key of the entity an event belongs to (the leadId); null: the event is ignored. */
+  /** Key of the entity an event belongs to (the leadId); null: the event is ignored. An entity's events are one stream's. */
   entityOf(event: RecordedEvent): string | null;
   /** `null`: an entity never seen. Strict inverse of `pack`. */
   load(packed: string | null, entity: string): Row;

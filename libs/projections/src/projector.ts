@@ -76,6 +76,8 @@ export class Projector<Row = unknown> {
   /** Committed up to here, and sent to be committed up to here. */
   private committed: Position | null = null;
   private sent: Position | null = null;
+  /** Folded up to here, perhaps not yet sent. */
+  private taken: Position | null = null;
   private inFlight: Promise<void> = Promise.resolve();
   private failure: { readonly error: unknown } | null = null;
   private turn: Promise<void> = Promise.resolve();
@@ -89,7 +91,13 @@ export class Projector<Row = unknown> {
 
   constructor(private readonly options: ProjectorOptions<Row>) {
     this.view = options.view;
-    this.fold = new BatchFold(options.projection, options.view, options.cachedRows ?? 5_000, () => this.settled());
+    this.fold = new BatchFold(
+      options.projection,
+      options.view,
+      options.cachedRows ?? 5_000,
+      () => this.settled(),
+      (stream) => this.history(stream),
+    );
   }
 
   /** Follows the log until `stop`. */
@@ -166,10 +174,7 @@ export class Projector<Row = unknown> {
     return this.whilePaused(async (checkpoint) => {
       const parked = this.fold.parkedEntities.find((each) => each.entity === entity);
       if (parked === undefined || checkpoint === null) throw new Error(`${entity} is not parked`);
-      const stream = await this.options.log.readStream(parked.stream);
-      const history = stream.filter(
-        (event) => event.position <= checkpoint && passes(this.options.projection.filter, event),
-      );
+      const history = (await this.history(parked.stream)).filter(({ position }) => position <= checkpoint);
       const { ops, stillPoisoned } = await this.fold.refold(parked, history);
       try {
         await this.view.commit(checkpoint, checkpoint, ops);
@@ -184,6 +189,8 @@ export class Projector<Row = unknown> {
   /** Runs `work` while nothing is folded or committed. */
   async whilePaused<T>(work: (checkpoint: Position | null) => Promise<T>): Promise<T> {
     return this.exclusively(async () => {
+      // What was taken and not yet committed would otherwise be folded by rules that `work` changes.
+      if (this.taken !== null && this.taken !== this.sent) await this.commitTo(this.taken);
       await this.settled();
       return work(this.committed);
     });
@@ -235,6 +242,7 @@ export class Projector<Row = unknown> {
     }
     await this.fold.reset(this.view);
     this.sent = found;
+    this.taken = found;
     this.reached(found);
   }
 
@@ -256,7 +264,6 @@ export class Projector<Row = unknown> {
     watch.unref();
     try {
       if (this.isAtEnd()) return true;
-      let gathered: RecordedEvent[] = [];
       const subscription = log.subscribe({
         ...(this.sent === null ? {} : { after: this.sent }),
         filter: projection.filter,
@@ -265,11 +272,11 @@ export class Projector<Row = unknown> {
       for await (const { events, caughtUp, scannedTo } of subscription) {
         if (signal.aborted) break;
         if (this.isTroubled) this.recovered();
-        gathered = gathered.length === 0 ? [...events] : gathered.concat(events);
-        if (scannedTo === null || (!caughtUp && gathered.length < foldEvents && !this.isBeyondEnd(scannedTo))) continue;
-        const batch = gathered;
-        gathered = [];
-        await this.exclusively(() => this.process(batch, scannedTo));
+        if (scannedTo === null) continue;
+        await this.exclusively(async () => {
+          const to = await this.take(events, scannedTo);
+          if (caughtUp || this.fold.size >= foldEvents || this.isBeyondEnd(to)) await this.commitTo(to);
+        });
         if (this.isAtEnd()) {
           await this.settled();
           return true;
@@ -282,13 +289,22 @@ export class Projector<Row = unknown> {
     }
   }
 
-  private async process(events: readonly RecordedEvent[], scannedTo: Position): Promise<void> {
+  /** Folds what is new among the events; where that ends. */
+  private async take(events: readonly RecordedEvent[], scannedTo: Position): Promise<Position> {
     if (this.failure !== null) throw this.failure.error;
-    const from = this.sent;
+    const { taken } = this;
     const to = this.until !== null && scannedTo > this.until ? this.until : scannedTo;
+    if (taken !== null && to <= taken) return taken;
+    await this.fold.take(events.filter(({ position }) => (taken === null || position > taken) && position <= to));
+    this.taken = to;
+    return to;
+  }
+
+  /** Sends everything taken to be committed, once the commit before is through. */
+  private async commitTo(to: Position): Promise<void> {
+    const from = this.sent;
     if (from !== null && to <= from) return;
-    const fresh = events.filter(({ position }) => (from === null || position > from) && position <= to);
-    const folded = await this.fold.fold(fresh);
+    const folded = await this.fold.finish(from, to);
     for (const parked of folded.parked) {
       if (this.options.onPoison === 'stop') throw new PoisonedProjection(parked);
       this.parkings += 1;
@@ -300,12 +316,17 @@ export class Projector<Row = unknown> {
     this.sent = to;
     this.inFlight = this.view.commit(from, to, folded.ops).then(
       () => {
-        this.events += fresh.length;
+        this.events += folded.events;
         this.commits += 1;
         this.reached(to);
       },
       (error: unknown) => this.restartAfter(error),
     );
+  }
+
+  private async history(stream: string): Promise<RecordedEvent[]> {
+    const events = await this.options.log.readStream(stream);
+    return events.filter((event) => passes(this.options.projection.filter, event));
   }
 
   /** Waits for the commit under way; throws when it, or anything since the beginning, failed. */
