@@ -272,6 +272,20 @@ describe('acceptance (7.5)', () => {
     expect(before).toMatchObject({ open: { count: 1 }, meetsTarget: null, acceptance: { rate: null } });
   });
 
+  it('moves a decision with the corrected time of its acceptance', async () => {
+    const lead = past.lead().captured(at('2018-03-01')).mql(at('2018-03-02')).handedOff(at('2018-03-03'));
+    lead.accepted(at('2018-03-04'));
+    lead.fact('OccurredAtCorrected', at('2018-03-10'), {
+      correctedEventId: lead.visits.at(-1)?.eventId as string,
+      old: '2018-03-04T00:00:00.000Z',
+      new: '2018-03-06T00:00:00.000Z',
+      reason: 'typo',
+      approvedBy: 'gil',
+    });
+    expect((await report('acceptance', { asOf: '2018-03-05' })).total.open.count).toBe(1);
+    expect((await report('acceptance', { asOf: '2018-03-06' })).total.accepted.count).toBe(1);
+  });
+
   it('opens a handoff again when its acceptance is voided', async () => {
     past
       .lead()
@@ -348,6 +362,15 @@ describe('sla (7.6, 7.7)', () => {
     lead.breached(late, at('2018-03-06'));
     lead.fact('SlaClockCancelled', at('2018-03-07'), { clockId: late, reason: 'recycled' });
     expect(of(await report('sla'), 'first_contact').attainment).toMatchObject({ numerator: 0, denominator: 1 });
+  });
+
+  it('does not count a paused clock as due', async () => {
+    const lead = past.lead().captured(at('2018-03-01'));
+    const clock = lead.clock('first_contact', at('2018-03-02'), at('2018-03-04'));
+    lead.fact('SlaClockPaused', at('2018-03-03'), { clockId: clock, reason: 'hold', consumedOpenS: 86_400 });
+    expect(of(await report('sla'), 'first_contact')).toBeUndefined();
+    lead.fact('SlaClockResumed', at('2018-03-08'), { clockId: clock, newDueAt: '2018-03-09T00:00:00.000Z' });
+    expect(of(await report('sla', { from: '2018-03-09' }), 'first_contact').standing.count).toBe(1);
   });
 
   it('lists what runs by due instant, and gives the sweeper the next instant of each lead', async () => {
