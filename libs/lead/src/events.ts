@@ -332,4 +332,3 @@ export type LeadEventType = keyof typeof leadEventSchemas;
 export type LeadEventData<T extends LeadEventType> = z.infer<(typeof leadEventSchemas)[T]>;
 /** An event of a lead as `decide` makes it and `evolve` reads it: in plain text, without envelope. */
 export type LeadEvent = { [T in LeadEventType]: { readonly type: T; readonly data: LeadEventData<T> } }[LeadEventType];
-export const isLeadEventType = (type: string): type is LeadEventType => Object.hasOwn(leadEventSchemas, type);
