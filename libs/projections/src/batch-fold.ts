@@ -45,7 +45,7 @@ interface Poison {
   readonly error: unknown;
 }
 
-const SLICE_MS = 10;
+const SLICE_MS = 8;
 const EVENTS_PER_LOOK_AT_THE_TIME = 32;
 const ROWS_PER_LOOK_AT_THE_TIME = 32;
 
@@ -59,6 +59,8 @@ export class BatchFold<Row> {
   private readonly rows = new Map<string, Row>();
   private readonly parked = new Map<string, ParkedEntity>();
   private touched = new Map<string, Touched<Row>>();
+  /** One for all steps: what the others of this turn took counts too. */
+  private readonly slices = new TimeSlices(SLICE_MS);
   private taken = 0;
   private firstEverId: string | null = null;
   private isLogKnown = false;
@@ -98,14 +100,13 @@ export class BatchFold<Row> {
   }
 
   async take(events: readonly RecordedEvent[]): Promise<void> {
-    const slices = new TimeSlices(SLICE_MS);
     const first = events[0];
     if (!this.isLogKnown && first !== undefined) {
       this.firstEverId = first.id;
       this.isLogKnown = true;
     }
     this.taken += events.length;
-    await this.touch(events, slices);
+    await this.touch(events);
     let looked = 0;
     for (const event of events) {
       const entity = this.projection.entityOf(event);
@@ -121,7 +122,7 @@ export class BatchFold<Row> {
         }
       }
       looked += 1;
-      if (looked % EVENTS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
+      if (looked % EVENTS_PER_LOOK_AT_THE_TIME === 0) await this.slices.pause();
     }
   }
 
@@ -130,7 +131,6 @@ export class BatchFold<Row> {
     const { touched, taken } = this;
     this.touched = new Map();
     this.taken = 0;
-    const slices = new TimeSlices(SLICE_MS);
     const difference = new FactDifference();
     const { ops } = difference;
     if (this.firstEverId !== null) {
@@ -167,8 +167,9 @@ export class BatchFold<Row> {
       }
       difference.add(each.before, after);
       looked += 1;
-      if (looked % EVENTS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
+      if (looked % EVENTS_PER_LOOK_AT_THE_TIME === 0) await this.slices.pause();
     }
+    await this.slices.pause();
     return { ops: difference.finish(), events: taken, parked, keep: () => this.keep(touched) };
   }
 
@@ -204,7 +205,7 @@ export class BatchFold<Row> {
   }
 
   /** Brings row and facts of every entity of these events that this batch has not touched yet. */
-  private async touch(events: readonly RecordedEvent[], slices: TimeSlices): Promise<void> {
+  private async touch(events: readonly RecordedEvent[]): Promise<void> {
     const { projection, rows, touched } = this;
     const fresh = new Map<string, RecordedEvent>();
     const missing = new Map<string, string[]>();
@@ -226,7 +227,7 @@ export class BatchFold<Row> {
       }),
     );
     for (const [entity, event] of fresh) {
-      if (touched.size % ROWS_PER_LOOK_AT_THE_TIME === 0) await slices.pause();
+      if (touched.size % ROWS_PER_LOOK_AT_THE_TIME === 0) await this.slices.pause();
       const { stream } = event;
       try {
         const row = rows.get(entity) ?? projection.load(stored.get(entity) ?? null, entity);

@@ -61,6 +61,8 @@ export class PoisonedProjection extends Error {
 const FIRST_BACK_OFF_MS = 50;
 const LAST_BACK_OFF_MS = 1_000;
 const WATCH_MS = 1_000;
+/** About 10 ms of the event loop. */
+const READ_EVENTS = 1_000;
 const LAG_COUNT_LIMIT = 1_000;
 
 /**
@@ -267,6 +269,7 @@ export class Projector<Row = unknown> {
       const subscription = log.subscribe({
         ...(this.sent === null ? {} : { after: this.sent }),
         filter: projection.filter,
+        batchSize: READ_EVENTS,
         signal,
       });
       for await (const { events, caughtUp, scannedTo } of subscription) {
