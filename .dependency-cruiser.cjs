@@ -40,12 +40,16 @@ module.exports = {
     {
       name: 'one-file-imports-the-eventstoredb-client',
       severity: 'error',
-      from: { path: '^(libs|apps)/', pathNot: ['^libs/event-log/src/eventstoredb-log.ts$', '^libs/event-log/src/wire/', SPEC] },
+      from: {
+        path: '^(libs|apps)/',
+        pathNot: ['^libs/event-log/src/eventstoredb-log.ts$', '^libs/event-log/src/wire/', SPEC],
+      },
       to: { path: npm('@eventstore') },
     },
     {
       name: 'only-the-cli-imports-other-apps',
-      comment: 'apps/ledger starts every role in one process and so imports the other apps; the other apps stand alone.',
+      comment:
+        'apps/ledger starts every role in one process and so imports the other apps; the other apps stand alone.',
       severity: 'error',
       from: { path: '^apps/(projector|worker|api)/' },
       to: { path: '^apps/ledger/' },
