@@ -503,6 +503,13 @@ export class EmbeddedStore {
     return { last: -1, tombstoned };
   }
 
+  /** As `#lastRevision`, from the cache where nothing of the stream is under way. */
+  #durableEnd(stream: string): { last: number; tombstoned: boolean } {
+    const head = this.#head(stream);
+    if (head.pending !== undefined) return this.#lastRevision(stream);
+    return { last: head.durableLast, tombstoned: head.tombstoned };
+  }
+
   #loadTail(stream: string, head: Head): void {
     if (head.tailKnown) return;
     const pending = [...head.tail];
@@ -546,9 +553,9 @@ export class EmbeddedStore {
     options: { from?: number; direction?: 'forwards' | 'backwards'; limit: number; maxBytes?: number },
     decode: Decode<T>,
   ): StreamSlice<T> {
-    const { last, tombstoned } = this.#lastRevision(stream);
+    const { last, tombstoned } = this.#durableEnd(stream);
     if (tombstoned) return { state: 'deleted', items: [], complete: true, lastRevision: last, firstRevision: 0 };
-    const metadata = this.#committedMetadata(stream);
+    const metadata = last < 0 ? NO_METADATA : this.#committedMetadata(stream);
     if (last < 0 || metadata.truncateBefore === DELETED) {
       return { state: 'missing', items: [], complete: true, lastRevision: -1, firstRevision: 0 };
     }

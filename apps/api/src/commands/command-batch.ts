@@ -7,7 +7,7 @@ import { parseJsonBody } from '#libs/platform/src/json-body.js';
 import type { LeadCommandAnswer, LeadCommandInput } from './lead-commands.js';
 
 /** Commands begun and not yet answered: enough to fill one commit of the log, small enough to bound memory. */
-const IN_FLIGHT = 256;
+const IN_FLIGHT = 512;
 /** A capture is below 10 kB. */
 export const MAX_LINE_BYTES = 256 * 1024;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
