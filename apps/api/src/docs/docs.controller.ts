@@ -9,10 +9,20 @@ import { routes } from '../openapi/routes.js';
 
 const VERSION = '0.1.0';
 
-const page = (title: string, body: string): string =>
+/** As wide as the device is, and no icon to be asked for: there is none. */
+const head = (title: string): string =>
   `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${title}</title><style>body{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}code{word-break:break-all}</style>
+<link rel="icon" href="data:,"><title>${title}</title>`;
+
+const page = (title: string, body: string): string =>
+  `${head(title)}<style>body{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}code{overflow-wrap:anywhere}</style>
 ${body}</html>`;
+
+/** On a phone RapiDoc would cut off the licence on the left and the button that tries an operation on the right. */
+const DOCS_ON_A_PHONE = `<style>@media (max-width:600px){
+rapi-doc::part(section-overview){padding-left:16px}
+rapi-doc::part(btn-fill),rapi-doc::part(btn-clear),rapi-doc::part(btn-try){padding:6px;font-size:11px}
+}</style>`;
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
@@ -33,7 +43,7 @@ export class DocsController {
   @Header('content-type', 'text/html; charset=utf-8')
   @Header('content-security-policy', "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:")
   docs(): string {
-    return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Lead Ledger API</title>
+    return `${head('Lead Ledger API')}${DOCS_ON_A_PHONE}
 <script type="module" src="/docs/rapidoc.js"></script>
 <rapi-doc spec-url="/openapi.json" render-style="read" load-fonts="false" show-header="false" allow-server-selection="false"></rapi-doc></html>`;
   }
@@ -62,7 +72,7 @@ export class DocsController {
     return page(
       'Signed in',
       `<h1>You are in</h1><p>The console comes in a later version; until then everything is reached by the API.
-<p>Your administrator key, shown here once: <code>${escaped(this.signInLink.adminKey)}</code>
+<p>Your administrator key, shown here once:<br><code>${escaped(this.signInLink.adminKey)}</code>
 <p>Send it as <code>Authorization: Bearer &lt;key&gt;</code>. <a href="/docs">The API's documentation</a>`,
     );
   }

@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import request from 'supertest';
+import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import { makeLogger } from '#libs/platform/src/logging.js';
+import { parseSettings } from '#libs/platform/src/settings.js';
+import { chromiumPath, startChromium } from './support/chromium.js';
+
+const ADMIN_KEY = 'an-administrators-key-of-the-pages';
+const DESKTOP = { width: 1440, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const WAIT_MS = 60_000;
+
+let dir: string;
+let ledger: RunningLedger;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'lead-ledger-pages-'));
+  const settings = parseSettings({
+    DATA_DIR: join(dir, 'data'),
+    PORT: '0',
+    LEDGER_ADMIN_KEY: ADMIN_KEY,
+    LOG_LEVEL: 'silent',
+  });
+  ledger = await runLedger(settings, makeLogger('silent', 'pages'));
+}, 60_000);
+afterAll(async () => {
+  await ledger?.stop();
+  await rm(dir, { recursive: true, force: true });
+}, 30_000);
+
+describe('what anybody may ask', () => {
+  it('says that it runs, and when it is ready', async () => {
+    await request(ledger.url).get('/healthz').expect(200, { status: 'ok' });
+    let answer = await request(ledger.url).get('/readyz');
+    for (let tries = 0; answer.status === 503 && tries < 200; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      answer = await request(ledger.url).get('/readyz');
+    }
+    expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ ready: true, missing: [] })]);
+  });
+
+  it('shows its metrics in the text format of Prometheus', async () => {
+    const { text } = await request(ledger.url)
+      .get('/metrics')
+      .expect(200)
+      .expect('content-type', /^text\/plain; version=0\.0\.4/);
+    expect(text).toMatch(/^# TYPE process_resident_memory_bytes gauge$/m);
+  });
+
+  it('describes itself as OpenAPI 3.1', async () => {
+    const { body } = await request(ledger.url)
+      .get('/openapi.json')
+      .expect(200)
+      .expect('content-type', /^application\/json/);
+    expect(body.openapi).toMatch(/^3\.1\.\d+$/);
+    expect(body.paths['/v1/leads'].post.operationId).toEqual(expect.any(String));
+  });
+
+  it('answers an unknown route with a problem', async () => {
+    const { body } = await request(ledger.url)
+      .get('/v1/nowhere')
+      .set('authorization', `Bearer ${ADMIN_KEY}`)
+      .expect(404)
+      .expect('content-type', /^application\/problem\+json/);
+    expect(body).toMatchObject({ status: 404, title: expect.any(String), code: expect.any(String) });
+  });
+
+  it('shows nothing else without a key', async () => {
+    await request(ledger.url).get('/v1/leads').expect(401);
+  });
+});
+
+const executable = chromiumPath();
+if (executable === null) console.warn('no chromium on PATH: how the pages look in a browser is skipped');
+
+(executable === null ? describe.skip : describe)('the pages in a browser', () => {
+  let browser: Browser;
+  let desktop: BrowserContext;
+  let phone: BrowserContext;
+  /** Requests to anywhere but the ledger, errors of scripts, and what the content security policy refused. */
+  const complaints: string[] = [];
+
+  const opened = async (context: BrowserContext): Promise<BrowserContext> => {
+    context.setDefaultTimeout(WAIT_MS);
+    context.on('request', (asked) => {
+      if (!/^(data|blob):/.test(asked.url()) && new URL(asked.url()).origin !== ledger.url)
+        complaints.push(`asks ${asked.url()}`);
+    });
+    context.on('weberror', (failure) => complaints.push(String(failure.error())));
+    context.on('console', (message) => {
+      // The page of a used link is a 401, which the browser also tells here.
+      if (message.type() === 'error' && !message.location().url.includes('/sign-in')) complaints.push(message.text());
+    });
+    return context;
+  };
+  beforeAll(async () => {
+    browser = await startChromium(executable!);
+    desktop = await opened(await browser.newContext({ viewport: DESKTOP }));
+    phone = await opened(await browser.newContext({ viewport: PHONE, isMobile: true, hasTouch: true }));
+  }, 90_000);
+  afterAll(() => browser?.close(), 30_000);
+
+  /** As it was seen: kept when PAGES_SCREENSHOTS names a folder. */
+  const picture = async (page: Page, name: string): Promise<void> => {
+    const folder = process.env['PAGES_SCREENSHOTS'] ?? dir;
+    const bytes = await page.screenshot({ path: join(folder, `${name}.png`) });
+    expect(bytes.length).toBeGreaterThan(1000);
+  };
+  /** How far one would have to scroll to the right to see everything, in CSS pixels. RapiDoc's own pane cuts off instead. */
+  const hiddenToTheRight = (page: Page): Promise<number> =>
+    page.evaluate(`{
+      const pane = document.querySelector('rapi-doc')?.shadowRoot.querySelector('main');
+      const page = document.documentElement;
+      Math.max(page.scrollWidth - window.innerWidth, pane ? pane.scrollWidth - pane.clientWidth : 0);
+    }`);
+  const sizes = () => [
+    { name: 'desktop', context: desktop, width: DESKTOP.width },
+    { name: 'phone', context: phone, width: PHONE.width },
+  ];
+
+  it('show the documentation of every operation, without asking any other host', async () => {
+    const { body } = await request(ledger.url).get('/openapi.json');
+    const operations = Object.values<object>(body.paths).flatMap((path) => Object.keys(path));
+    for (const { name, context, width } of sizes()) {
+      const page = await context.newPage();
+      await page.goto(`${ledger.url}/docs`);
+      const shown = page.locator('rapi-doc .expanded-endpoint-body');
+      await shown.nth(operations.length - 1).waitFor();
+      expect([name, await shown.count()]).toEqual([name, operations.length]);
+      const capture = shown.filter({ hasText: 'CaptureLead' }).first();
+      expect(await capture.innerText()).toMatch(/post\s+\/v1\/leads/i);
+      await picture(page, `docs-${name}`);
+      expect([name, await page.evaluate('window.innerWidth')]).toEqual([name, width]);
+      expect([name, await hiddenToTheRight(page)]).toEqual([name, 0]);
+      await page.close();
+    }
+    expect(complaints).toEqual([]);
+  }, 120_000);
+
+  it('sign in by the link once, and say so the second time', async () => {
+    const page = await desktop.newPage();
+    expect((await page.goto(ledger.signInUrl))?.status()).toBe(200);
+    expect(await page.getByRole('heading').innerText()).toBe('You are in');
+    expect(await page.locator('body').innerText()).toContain(ADMIN_KEY);
+    await picture(page, 'sign-in-desktop');
+    expect(await hiddenToTheRight(page)).toBe(0);
+    await page.setViewportSize(PHONE);
+    await picture(page, 'sign-in-phone');
+    expect(await hiddenToTheRight(page)).toBe(0);
+    await page.close();
+
+    for (const { name, context, width } of sizes()) {
+      const again = await context.newPage();
+      expect((await again.goto(ledger.signInUrl))?.status()).toBe(401);
+      expect(await again.getByRole('heading').innerText()).toBe('This link was used or is too old');
+      expect(await again.locator('body').innerText()).not.toContain(ADMIN_KEY);
+      await picture(again, `sign-in-used-${name}`);
+      expect([name, await again.evaluate('window.innerWidth')]).toEqual([name, width]);
+      expect([name, await hiddenToTheRight(again)]).toEqual([name, 0]);
+      await again.close();
+    }
+    expect(complaints).toEqual([]);
+  }, 120_000);
+});
