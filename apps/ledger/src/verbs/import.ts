@@ -32,7 +32,7 @@ export const importVerb: Verb = (program) => {
   program
     .command('import')
     .description('import history from CSV or NDJSON files, or a folder of them; the same again adds nothing')
-    .argument('<files...>', 'files, or one folder')
+    .argument('<files...>', 'files or folders; docs/import.md describes them')
     .requiredOption('--map <name|file>', 'a shipped mapping (generic, olist) or the JSON file of one')
     .option('--rejects <file>', 'where refused rows are written as NDJSON (default rejects-<import>.ndjson)')
     .option('--json', 'print one JSON document')
@@ -47,7 +47,7 @@ export const importVerb: Verb = (program) => {
       const rejects = card.counts.rejected === 0 ? null : await fetchRejects(ledger, card.id, options.rejects);
       if (card.counts.rejected > 0) process.exitCode = REJECTED;
       print(options.json, { ...card, rejects }, () => [
-        `${card.counts.accepted} leads imported, ${card.counts.skipped} skipped (there already), ${card.counts.rejected} rejected in ${seconds.toFixed(1)} s`,
+        `${card.counts.accepted} ${card.counts.accepted === 1 ? 'lead' : 'leads'} imported, ${card.counts.skipped} skipped (there already), ${card.counts.rejected} rejected in ${seconds.toFixed(1)} s`,
         ...(rejects === null ? [] : [`rejected rows: ${rejects}`]),
         `import ${card.id}`,
       ]);
@@ -72,8 +72,16 @@ async function readMapping(
       throw new Error(`${nameOrFile}: not JSON (${(error as Error).message})`, { cause: error });
     }
   }
-  const patterns = [...mappingOf(mapping).files.values()].map(({ match }) => match);
+  const patterns = [...compiled().files.values()].map(({ match }) => match);
   return { mapping, matches: (name) => patterns.some((pattern) => fileNameMatches(pattern, name)) };
+
+  function compiled() {
+    try {
+      return mappingOf(mapping);
+    } catch (error) {
+      throw new Error(`--map ${nameOrFile}: ${(error as Error).message}`, { cause: error });
+    }
+  }
 }
 
 async function filesOf(
@@ -87,7 +95,8 @@ async function filesOf(
     if (!found.isDirectory()) files.push(path);
     else {
       const names = (await readdir(path)).filter((name) => /\.(csv|ndjson|jsonl)$/i.test(name) && matches(name)).sort();
-      if (names.length === 0) throw new Error(`${path}: no file in it that the mapping uses`);
+      if (names.length === 0)
+        throw new Error(`${path}: no .csv, .ndjson or .jsonl file in it has a name that the mapping takes`);
       files.push(...names.map((name) => join(path, name)));
     }
   }

@@ -70,7 +70,10 @@ export class LedgerHttp {
       if (signal?.aborted === true) throw error;
       const { cause } = error as { cause?: { code?: string; message?: string } };
       const why = cause?.code ?? cause?.message ?? String(error);
-      throw new LedgerAnswerError(`no ledger answers at ${this.url} (${why}); \`ledger start\` starts one`, 0);
+      throw new LedgerAnswerError(
+        `no ledger answers at ${this.url} (${why}); \`npm start\` starts one, LEDGER_URL names another`,
+        0,
+      );
     }
     if (response.ok) return response;
     throw await this.#refusal(response);
