@@ -157,10 +157,16 @@ export class Decision {
   reason(kind: ReasonKind, code: string, note?: string): void {
     const known = this.pipeline.reasonCodes[kind];
     const reason = known.find((entry) => entry.code === code);
-    this.guard(reason !== undefined, 'UNKNOWN_REASON_CODE', `${code} is no reason to ${kind}`, {
-      field: 'reasonCode',
-      known: known.map((entry) => entry.code),
-    });
+    const codes = known.map((entry) => entry.code);
+    this.guard(
+      reason !== undefined,
+      'UNKNOWN_REASON_CODE',
+      `${code} is no ${kind} reason; there are ${codes.join(', ')}`,
+      {
+        field: 'reasonCode',
+        known: codes,
+      },
+    );
     const noteMissing = reason?.needsNote === true && (note ?? '').trim() === '';
     this.guard(!noteMissing, 'NOTE_REQUIRED', `reason ${code} needs a note`, { field: 'note' });
   }
