@@ -226,7 +226,7 @@ export const leadCommandSchemas = {
     // The spec's name; a string, so no one can await it.
     // oxlint-disable-next-line unicorn/no-thenable
     then: z.enum(['disqualify', 'junk']).optional(),
-    /** Reason of the `then` step, from its own list. */
+    /** Reason of the `then` step, from its own list; default: the rejection's reason. */
     thenReasonCode: code.optional(),
   }),
   WithdrawQualification: body({
@@ -463,7 +463,8 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ field: [...path, key].join('.'), rule: 'unknown field' }));
   }
-  return [{ field: path.join('.'), rule: issue.message }];
+  const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
+  return [{ field: path.join('.'), rule: isMissing ? 'is missing' : issue.message }];
 }
 
 /** Spec §3.8. @throws LeadError FORBIDDEN_ROLE{required[]} */

@@ -147,7 +147,7 @@ describe('meetings', () => {
     lead.at('2026-03-05 16:00').do('LogMeeting', { outcome: 'successful' });
     expect(lead.data('MeetingHeld').meetingId).toBe('m1');
     expect(lead.lead.meetings).toEqual([
-      { meetingId: 'm1', kind: 'demo', held: { atMs: lead.nowMs, successful: true } },
+      { meetingId: 'm1', kind: 'demo', held: { atMs: lead.nowMs, revision: 10, successful: true } },
     ]);
     expect(lead.refused('BookMeeting', { at: ts('2026-03-05 15:00') }).code).toBe('MEETING_TIME_INVALID');
   });

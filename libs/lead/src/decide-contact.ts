@@ -8,7 +8,7 @@ import { LeadError } from './errors.js';
 import { behaviourKind } from './events.js';
 import type { Rules } from './rule.js';
 import type { SlaClock } from './sla-clocks.js';
-import { cycleSinceMs, hasFact, since } from './state.js';
+import { cycleSince, hasFact, isSince, since } from './state.js';
 
 /** What the person does and what is done to reach it. Nurture will stand beside this file; scoring reads these facts. */
 
@@ -169,12 +169,12 @@ const agreementOf = (decision: Decision): Agreement | null =>
 
 /** The first_contact clock, when this attempt is a contact of the promise it measures. */
 function clockThatStops(decision: Decision, attempt: Attempt): SlaClock | undefined {
-  const { contactSinceMs } = decision.lead;
+  const { contactSince, revision } = decision.lead;
   const counts =
     qualifies(decision, attempt) &&
     (decision.pipeline.firstContactStop === 'attempt' || attempt.outcome === 'connected') &&
-    contactSinceMs !== null &&
-    decision.atMs >= contactSinceMs;
+    contactSince !== null &&
+    isSince({ atMs: decision.atMs, revision: revision + 1 }, contactSince);
   return counts ? decision.clock('first_contact') : undefined;
 }
 
@@ -183,10 +183,10 @@ function exhaustSequence(decision: Decision): void {
   const { lead } = decision;
   const sequence = agreementOf(decision)?.sequences[0];
   if (sequence === undefined) return;
-  const sinceMs = cycleSinceMs(lead);
-  if (lead.sequenceExhaustedAtMs !== null && lead.sequenceExhaustedAtMs >= sinceMs) return;
-  const attempts = since(lead.attempts, sinceMs).filter((attempt) => attempt.qualifies);
-  const responses = since(lead.responses, sinceMs).length;
+  const start = cycleSince(lead);
+  if (lead.sequenceExhausted !== null && isSince(lead.sequenceExhausted, start)) return;
+  const attempts = since(lead.attempts, start).filter((attempt) => attempt.qualifies);
+  const responses = since(lead.responses, start).length;
   const byChannel = Object.entries(sequence.minByChannel).every(
     ([channel, least]) => attempts.filter((attempt) => attempt.channel === channel).length >= least,
   );

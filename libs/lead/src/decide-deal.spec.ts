@@ -80,7 +80,7 @@ describe('deal stages (T12)', () => {
     lead.underPipeline({ dealStages: strict });
     expect(lead.refused('ChangeDealStage', { to: 'demo' })).toMatchObject({
       code: 'STAGE_CRITERIA_MISSING',
-      facts: { missing: ['challenge'] },
+      facts: { missing: ['challenge'], fields: [{ field: 'fields.challenge' }] },
     });
     lead.do('ChangeDealStage', { to: 'demo', fields: { challenge: 'slow quotes' } });
     expect(lead.data('DealStageChanged').criteria).toEqual(['challenge']);
@@ -145,6 +145,8 @@ describe('return to qualification and resumption (T13, T14)', () => {
     lead.do('AnswerQualification', { answers: { authority: { value: 'yes', note: 'successor signs' } } });
     lead.do('ResumeOpportunity');
     expect(lead.data('OpportunityResumed')).toMatchObject({ dealStage: 'meeting_booked', stageVisitNo: 7 });
+    const atOnce = given('OPPORTUNITY').do('ReturnToQualification', { reasonCode: 'decision_maker_left' });
+    expect(atOnce.refused('ResumeOpportunity').code).toBe('QUALIFICATION_INCOMPLETE');
     expect(given('OPPORTUNITY').refused('ReturnToQualification', { reasonCode: 'x' }).code).toBe('UNKNOWN_REASON_CODE');
     expect(given('SQL').refused('ResumeOpportunity').code).toBe('INVALID_TRANSITION');
   });

@@ -4,7 +4,7 @@ import { becomeSql, unrecorded } from './decide-qualification.js';
 import { iso, stagesBetween, type Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
-import { cycleSinceMs, type Deal, type Money } from './state.js';
+import { cycleSince, isSince, type Deal, type Money } from './state.js';
 import type { LeadStateName } from './states.js';
 
 /** The deal of an opportunity, from opening to won or lost (T11–T16). */
@@ -42,7 +42,7 @@ export const dealRules: Rules<
         field: 'expectedCloseDate',
       });
       const discovered = lead.meetings.some(
-        ({ kind, held }) => kind === 'discovery' && held?.successful === true && held.atMs >= cycleSinceMs(lead),
+        ({ kind, held }) => kind === 'discovery' && held?.successful === true && isSince(held, cycleSince(lead)),
       );
       decision.guard(
         pipeline.opportunityRule === 'deal_opened' || discovered,
@@ -99,6 +99,7 @@ export const dealRules: Rules<
       const missing = target.requiredFields.filter((field) => !criteria.includes(field));
       decision.guard(missing.length === 0, 'STAGE_CRITERIA_MISSING', `${to} asks for ${missing.join(', ')}`, {
         missing,
+        fields: missing.map((field) => ({ field: `fields.${field}`, rule: `${to} asks for it` })),
       });
       decision.record('DealStageChanged', {
         dealId: deal.dealId,
@@ -214,7 +215,9 @@ export const dealRules: Rules<
       const deal = openDeal(decision, dealId);
       const { authority } = decision.lead.qualification;
       const reconfirmed =
-        authority?.value === 'yes' && authority.evidenced && authority.atMs >= (deal.returnedAtMs ?? 0);
+        authority?.value === 'yes' &&
+        authority.evidenced &&
+        (deal.returned === null || isSince(authority, deal.returned));
       decision.guard(reconfirmed, 'QUALIFICATION_INCOMPLETE', 'authority is confirmed anew after a return', {
         missing: ['authority'],
       });

@@ -3,7 +3,7 @@ import { reengagement, requireOverride } from './decide-qualification.js';
 import { iso, stagesBetween, type Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
-import { cycleSinceMs } from './state.js';
+import { cycleSince, isSince } from './state.js';
 
 /** How a lead leaves the funnel and comes back (T17–T20). */
 
@@ -113,11 +113,7 @@ function requireRecycler({ context: { actor }, isImport, state }: Decision): voi
 function requireExhausted(decision: Decision, { reasonCode, override }: CommandBody<'RecycleLead'>): void {
   if (reasonCode !== 'unresponsive') return;
   const { lead } = decision;
-  if (
-    (lead.sequenceExhaustedAtMs ?? Number.NEGATIVE_INFINITY) >= cycleSinceMs(lead) &&
-    lead.sequenceExhaustedAtMs !== null
-  )
-    return;
+  if (lead.sequenceExhausted !== null && isSince(lead.sequenceExhausted, cycleSince(lead))) return;
   if (override !== undefined) return requireOverride(decision, override);
   decision.guard(false, 'SEQUENCE_NOT_EXHAUSTED', 'the contact sequence is not made to its end');
 }

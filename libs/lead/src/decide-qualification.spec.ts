@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { given, person, ts, YES } from './given-when-then.js';
 import { standingOutcome } from './sla-clocks.js';
+import { leadStatus } from './state.js';
 
 const CALL = { channel: 'phone', outcome: 'connected' };
 
@@ -176,7 +177,11 @@ describe('rejection (T7)', () => {
     const lead = given('MQL').do('RejectLead', { ...body, thenReasonCode });
     expect(lead.lead.state).toBe(state);
     expect(lead.types()).not.toContain('SlaClockStarted');
-    expect(given('MQL').refused('RejectLead', body).code).toBe('UNKNOWN_REASON_CODE');
+    expect(lead.latest.at(-1)?.data).toMatchObject({ reasonCode: thenReasonCode });
+    expect(given('MQL').refused('RejectLead', { ...body, thenReasonCode: 'mood' }).code).toBe('UNKNOWN_REASON_CODE');
+    const forTheSameReason = given('MQL').do('RejectLead', body);
+    expect(forTheSameReason.lead.state).toBe(state);
+    expect(forTheSameReason.latest.at(-1)?.data).toMatchObject({ reasonCode: 'bad_data' });
   });
 });
 
@@ -230,6 +235,17 @@ describe('qualification (T9)', () => {
     expect(given('SAL').do('LogResponse', { channel: 'email' }).do('MarkSQL', { qualification: YES }).lead.state).toBe(
       'SQL',
     );
+  });
+
+  it('does not count the contact of an earlier cycle that ended at the same instant', () => {
+    const lead = given('SAL').do('LogContactAttempt', CALL);
+    lead.do('RecycleLead', { reasonCode: 'timing', nurtureTrackId: 't' });
+    lead.do('MarkMQL', { reason: 'again' }).do('AcceptLead');
+    expect(lead.lead.clocks.get(lead.data('SlaClockStarted').clockId)?.status).toBe('running');
+    expect(leadStatus(lead.lead)).toBe('new');
+    expect(lead.refused('MarkSQL', { qualification: YES }).code).toBe('NO_CONTACT_RECORDED');
+    lead.do('LogContactAttempt', CALL).do('MarkSQL', { qualification: YES });
+    expect(lead.lead.state).toBe('SQL');
   });
 
   it('does not count the contact of an earlier cycle', () => {

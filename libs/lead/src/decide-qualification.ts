@@ -4,7 +4,15 @@ import { LeadError } from './errors.js';
 import type { LeadEvent, LeadEventData } from './events.js';
 import type { Rules } from './rule.js';
 import { startMetClock } from './sla-clocks.js';
-import { cycleSinceMs, findEvent, since, QUALIFICATION_QUESTIONS, type QualificationQuestion } from './state.js';
+import {
+  cycleSince,
+  entryOf,
+  findEvent,
+  since,
+  QUALIFICATION_QUESTIONS,
+  type Moment,
+  type QualificationQuestion,
+} from './state.js';
 import type { LeadStateName } from './states.js';
 
 /**
@@ -84,7 +92,7 @@ export const qualificationRules: Rules<
     transition: true,
     stops: (decision) => [decision.clock('handoff_response')],
     decide(decision, { handoffId, ownerId: chosen }) {
-      const { context, lead, personId, atMs, state } = decision;
+      const { context, lead, personId, state } = decision;
       requireRepresented(decision);
       const handoff = openHandoff(decision, handoffId);
       const teamId = handoff?.teamId ?? decision.teamId;
@@ -107,7 +115,7 @@ export const qualificationRules: Rules<
           ...unrecorded(decision, state, 'SAL'),
           clocks: [
             ...decision.stop(decision.clock('handoff_response'), acceptance),
-            ...firstContact(decision, { teamId, ownerId, contactSinceMs: handoff?.atMs ?? atMs }),
+            ...firstContact(decision, { teamId, ownerId, contactSince: handoff }),
           ],
         },
       );
@@ -145,13 +153,14 @@ export const qualificationRules: Rules<
           ],
         },
       );
+      if (then === undefined) return;
+      if (thenReasonCode !== undefined) decision.reason(then, thenReasonCode, note);
+      // Why it was rejected is why it is dropped, unless said otherwise.
+      const why = thenReasonCode ?? reasonCode;
       if (then === 'disqualify') {
-        decision.reason('disqualify', thenReasonCode ?? '', note);
-        decision.move('Disqualified', 'DISQUALIFIED', { reasonCode: thenReasonCode ?? '', failedCriteria, note });
-      }
-      if (then === 'junk') {
-        decision.reason('junk', thenReasonCode ?? '', note);
-        decision.move('MarkedJunk', 'JUNK', { reasonCode: thenReasonCode ?? '', origin: 'inbound' });
+        decision.move('Disqualified', 'DISQUALIFIED', { reasonCode: why, failedCriteria, note });
+      } else {
+        decision.move('MarkedJunk', 'JUNK', { reasonCode: why, origin: 'inbound' });
       }
     },
   },
@@ -269,11 +278,11 @@ function inTeam({ context: { actor, policies } }: Decision, teamId: string): boo
 /** Started by the acceptance; met in the same step when contact was made since the offer (spec §6.1). */
 function firstContact(
   decision: Decision,
-  { teamId, ownerId, contactSinceMs }: { teamId: string; ownerId: string | null; contactSinceMs: number },
+  { teamId, ownerId, contactSince }: { teamId: string; ownerId: string | null; contactSince: Moment | null },
 ): LeadEvent[] {
   const { atMs, context, isImport, lead, pipeline } = decision;
   if (isImport) return [];
-  const contact = since(lead.attempts, contactSinceMs)
+  const contact = since(lead.attempts, contactSince ?? { atMs, revision: lead.revision + 1 })
     .filter(({ qualifies, connected }) => qualifies && (connected || pipeline.firstContactStop === 'attempt'))
     .sort((a, b) => a.atMs - b.atMs)[0];
   if (contact !== undefined && contact.atMs <= atMs) {
@@ -337,10 +346,10 @@ export function becomeSql(
   if (body.qualification !== undefined) answerQualification(decision, body.qualification, body.timingHorizonDays);
   const override = byPolicy ? undefined : qualificationGuard(decision, body.override);
   if (!skips) {
-    const sinceMs = cycleSinceMs(decision.lead);
+    const start = cycleSince(decision.lead);
     const { attempts, responses, handRaises } = decision.lead;
     decision.guard(
-      [attempts, responses, handRaises].some((facts) => since(facts, sinceMs).length > 0),
+      [attempts, responses, handRaises].some((facts) => since(facts, start).length > 0),
       'NO_CONTACT_RECORDED',
       'nobody has spoken with this person in this cycle',
     );
@@ -361,7 +370,7 @@ export function becomeSql(
       );
     }
     if (state === 'RECYCLED') clocks.push(...decision.stop(decision.clock('recycle_reengagement'), byEventId));
-    const contacted = since(lead.attempts, cycleSinceMs(lead)).some(({ qualifies }) => qualifies);
+    const contacted = since(lead.attempts, cycleSince(lead)).some(({ qualifies }) => qualifies);
     if (!contacted && teamId !== null) {
       clocks.push(...decision.startClock('first_contact', decision.atMs, teamId, ownerId));
     }
@@ -397,9 +406,10 @@ function skipRuleFor(decision: Decision, asked: string | undefined): string {
   if ((asked ?? 'inbound_hand_raise') !== 'inbound_hand_raise' || !pipeline.skipRules.includes('inbound_hand_raise')) {
     throw refused();
   }
-  const recycledMs = state === 'RECYCLED' ? (lead.visits.at(-1)?.enteredAtMs ?? atMs) : cycleSinceMs(lead);
-  const oldestMs = Math.max(recycledMs, atMs - pipeline.handRaiseDays * DAY_MS);
-  if (!lead.handRaises.some((raised) => raised.atMs >= oldestMs && raised.atMs <= atMs)) throw refused();
+  const recycled = state === 'RECYCLED' ? lead.visits.at(-1) : undefined;
+  const oldestMs = atMs - pipeline.handRaiseDays * DAY_MS;
+  const raised = since(lead.handRaises, recycled === undefined ? cycleSince(lead) : entryOf(recycled));
+  if (!raised.some((raise) => raise.atMs >= oldestMs && raise.atMs <= atMs)) throw refused();
   return 'inbound_hand_raise';
 }
 
@@ -414,7 +424,7 @@ function qualificationGuard(
     requireOverride(decision, override);
     return { by: decision.personId, reason: override.reason };
   }
-  decision.guard(false, 'QUALIFICATION_INCOMPLETE', `not confirmed: ${missing.join(', ')}`, { missing });
+  decision.guard(false, 'QUALIFICATION_INCOMPLETE', `not confirmed with evidence: ${missing.join(', ')}`, { missing });
   return undefined;
 }
 

@@ -1,12 +1,13 @@
 import type { LeadEvent, LeadEventData } from './events.js';
 import { evolveClock } from './sla-clocks.js';
 import {
-  cycleSinceMs,
+  cycleSince,
   QUALIFICATION_QUESTIONS,
   type Deal,
   type LeadEnvelope,
   type LeadState,
   type Meeting,
+  type Moment,
   type Transition,
   type Visit,
 } from './state.js';
@@ -46,6 +47,7 @@ function factKey(event: LeadEvent): string | null {
 // One case an event type, in the order of events.ts: long, but the place to look.
 function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: number): LeadState {
   const { eventId } = envelope;
+  const moment: Moment = { atMs, revision: envelope.revision };
   switch (event.type) {
     case 'LeadCaptured': {
       const { data } = event;
@@ -76,20 +78,20 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
 
     case 'BehaviourRecorded':
       if (!HAND_RAISES.has(event.data.kind)) return lead;
-      return { ...lead, handRaises: [...lead.handRaises, { eventId, atMs }] };
+      return { ...lead, handRaises: [...lead.handRaises, { eventId, ...moment }] };
     case 'ConsentGranted':
       return { ...lead, consents: new Map(lead.consents).set(event.data.purpose, 'granted') };
     case 'ConsentWithdrawn':
       return { ...lead, consents: new Map(lead.consents).set(event.data.purpose, 'withdrawn') };
     case 'ContactSequenceExhausted':
-      return { ...lead, sequenceExhaustedAtMs: atMs };
+      return { ...lead, sequenceExhausted: moment };
     case 'ContactAttempted': {
       const { channel, qualifies, outcome } = event.data;
-      const attempt = { eventId, atMs, channel, qualifies, connected: outcome === 'connected' };
+      const attempt = { eventId, ...moment, channel, qualifies, connected: outcome === 'connected' };
       return { ...lead, attempts: [...lead.attempts, attempt] };
     }
     case 'LeadResponded':
-      return { ...lead, responses: [...lead.responses, { eventId, atMs }] };
+      return { ...lead, responses: [...lead.responses, { eventId, ...moment }] };
     case 'BecameProspect':
       return enter({ ...lead, twoWaySinceMs: atMs }, event, eventId, atMs, lead);
     case 'MeetingBooked': {
@@ -102,9 +104,9 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       const meeting: Meeting = {
         meetingId,
         kind: kind ?? booked?.kind ?? 'other',
-        held: { atMs, successful: outcome === 'successful' },
+        held: { ...moment, successful: outcome === 'successful' },
       };
-      const responses = outcome === 'no_show' ? lead.responses : [...lead.responses, { eventId, atMs }];
+      const responses = outcome === 'no_show' ? lead.responses : [...lead.responses, { eventId, ...moment }];
       return { ...lead, meetings: [...without(lead.meetings, meetingId), meeting], responses };
     }
     case 'ContactDeferred':
@@ -120,7 +122,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return {
         ...lead,
         ...owner,
-        openHandoff: { handoffId, teamId, ownerId: ownerId ?? null, atMs },
+        openHandoff: { handoffId, teamId, ownerId: ownerId ?? null, ...moment },
         lastTransitionAtMs: atMs,
         // The offer is part of what its mark brought about: a void of the mark takes it back too.
         latestTransition: lead.latestTransition === null ? null : { ...lead.latestTransition, ...owner },
@@ -132,7 +134,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         const answer = event.data.answers[question];
         if (answer === undefined) continue;
         const evidenced = answer.evidenceEventId !== undefined || (answer.note ?? '') !== '';
-        qualification[question] = { value: answer.value, evidenced, atMs };
+        qualification[question] = { value: answer.value, evidenced, ...moment };
       }
       return { ...lead, qualification };
     }
@@ -149,12 +151,12 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return enter(lead, event, eventId, atMs);
     case 'AcceptedBySales':
       // A contact made after the offer and before the acceptance keeps the first_contact promise (spec §6.1).
-      return enter({ ...lead, contactSinceMs: lead.openHandoff?.atMs ?? atMs }, event, eventId, atMs, lead);
+      return enter({ ...lead, contactSince: lead.openHandoff ?? moment }, event, eventId, atMs, lead);
     case 'MarkedSQL': {
       // Who skips SAL promises the first contact from there on, unless the cycle has one (T10).
       const skipped = event.data.fromState !== 'SAL';
       const started = enter(lead, event, eventId, atMs);
-      return skipped ? { ...started, contactSinceMs: cycleSinceMs(started) } : started;
+      return skipped ? { ...started, contactSince: cycleSince(started) } : started;
     }
 
     case 'OpportunityOpened': {
@@ -166,7 +168,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         amount,
         verified: false,
         expectedCloseDate,
-        returnedAtMs: null,
+        returned: null,
         openObjections: new Set(),
         proposals: 0,
       };
@@ -192,7 +194,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return withDeal(lead, { openObjections: open });
     }
     case 'OpportunityReturnedToQualification':
-      return enter(withDeal(lead, { status: 'requalifying', returnedAtMs: atMs }), event, eventId, atMs, lead);
+      return enter(withDeal(lead, { status: 'requalifying', returned: moment }), event, eventId, atMs, lead);
     case 'OpportunityResumed':
       return enter(withDeal(lead, { status: 'open', stage: event.data.dealStage }), event, eventId, atMs, lead);
     case 'PutOnHold': {
@@ -263,7 +265,7 @@ function enter(lead: LeadState, { type, data }: StepEvent, eventId: string, atMs
       ownerId: before.ownerId,
       teamId: before.teamId,
       twoWaySinceMs: before.twoWaySinceMs,
-      contactSinceMs: before.contactSinceMs,
+      contactSince: before.contactSince,
       lastTransitionAtMs: before.lastTransitionAtMs,
     },
     ownerId,
@@ -276,6 +278,7 @@ function enter(lead: LeadState, { type, data }: StepEvent, eventId: string, atMs
     state: data.toState,
     cycleNo: data.cycleNo,
     eventId,
+    revision: lead.revision,
     enteredAtMs: atMs,
     exitedAtMs: null,
   };
@@ -311,7 +314,7 @@ function undo(lead: LeadState, { voidedEventId }: LeadEventData<'TransitionVoide
     twoWaySinceMs: voided.type === 'BecameProspect' ? before.twoWaySinceMs : lead.twoWaySinceMs,
     onHold: before.state !== null && HOLDABLE.has(before.state) ? onHold : null,
     deal: sameDeal
-      ? { ...lead.deal, status: before.deal.status, stage: before.deal.stage, returnedAtMs: before.deal.returnedAtMs }
+      ? { ...lead.deal, status: before.deal.status, stage: before.deal.stage, returned: before.deal.returned }
       : before.deal,
     ownerId: sameOwner ? before.ownerId : lead.ownerId,
     teamId: sameOwner ? before.teamId : lead.teamId,

@@ -4,12 +4,20 @@ import { CYCLE_ENDING, type LeadStateName } from './states.js';
 
 /** The fold of one lead's stream: what guards and clocks need, nothing for reports. Immutable; times are epoch ms. */
 
+/** When something happened to a lead: by its time, and at the same time by the order of the log. */
+export interface Moment {
+  readonly atMs: number;
+  /** Of the event that records it. */
+  readonly revision: number;
+}
+
 /** One stay in one state. The visit number is its place in `visits`, from 1. */
 export interface Visit {
   readonly state: LeadStateName;
   readonly cycleNo: number;
   /** The transition that opened it. */
   readonly eventId: string;
+  readonly revision: number;
   readonly enteredAtMs: number;
   readonly exitedAtMs: number | null;
 }
@@ -20,11 +28,10 @@ export interface Hold {
   readonly untilMs: number | null;
 }
 
-export interface Handoff {
+export interface Handoff extends Moment {
   readonly handoffId: string;
   readonly teamId: string;
   readonly ownerId: string | null;
-  readonly atMs: number;
 }
 
 export type Money = LeadEventData<'DealAmountChanged'>['new'];
@@ -37,23 +44,22 @@ export interface Deal {
   readonly amount: Money | null;
   readonly verified: boolean;
   readonly expectedCloseDate: string | null;
-  readonly returnedAtMs: number | null;
+  /** When it was last returned to qualification. */
+  readonly returned: Moment | null;
   readonly openObjections: ReadonlySet<string>;
   readonly proposals: number;
 }
 
 export const QUALIFICATION_QUESTIONS = ['interest', 'need', 'budget', 'authority', 'timing'] as const;
 export type QualificationQuestion = (typeof QUALIFICATION_QUESTIONS)[number];
-export interface QualificationAnswer {
+export interface QualificationAnswer extends Moment {
   readonly value: 'yes' | 'no' | 'unknown';
   /** Names an event of the lead or says in a note why. */
   readonly evidenced: boolean;
-  readonly atMs: number;
 }
 
-export interface ContactFact {
+export interface ContactFact extends Moment {
   readonly eventId: string;
-  readonly atMs: number;
 }
 export interface Attempt extends ContactFact {
   readonly channel: LeadEventData<'ContactAttempted'>['channel'];
@@ -64,7 +70,7 @@ export interface Attempt extends ContactFact {
 export interface Meeting {
   readonly meetingId: string;
   readonly kind: NonNullable<LeadEventData<'MeetingHeld'>['kind']>;
-  readonly held: { readonly atMs: number; readonly successful: boolean } | null;
+  readonly held: (Moment & { readonly successful: boolean }) | null;
 }
 
 /** What a void gives back (T23). */
@@ -78,7 +84,7 @@ export type BeforeTransition = Pick<
   | 'ownerId'
   | 'teamId'
   | 'twoWaySinceMs'
-  | 'contactSinceMs'
+  | 'contactSince'
   | 'lastTransitionAtMs'
 >;
 
@@ -129,7 +135,7 @@ export interface LeadState {
   readonly onHold: Hold | null;
   readonly openHandoff: Handoff | null;
   /** From when on a contact counts for the running first_contact promise: the handoff, or the cycle of a skipped one. */
-  readonly contactSinceMs: number | null;
+  readonly contactSince: Moment | null;
   readonly deal: Deal | null;
   readonly qualification: Readonly<Partial<Record<QualificationQuestion, QualificationAnswer>>>;
   readonly attempts: readonly Attempt[];
@@ -137,7 +143,7 @@ export interface LeadState {
   readonly responses: readonly ContactFact[];
   readonly handRaises: readonly ContactFact[];
   readonly meetings: readonly Meeting[];
-  readonly sequenceExhaustedAtMs: number | null;
+  readonly sequenceExhausted: Moment | null;
   readonly deferredUntilMs: number | null;
   readonly consents: ReadonlyMap<string, 'granted' | 'withdrawn'>;
   readonly clocks: ReadonlyMap<string, SlaClock>;
@@ -170,14 +176,14 @@ export function initialLead(leadId: string): LeadState {
     twoWaySinceMs: null,
     onHold: null,
     openHandoff: null,
-    contactSinceMs: null,
+    contactSince: null,
     deal: null,
     qualification: {},
     attempts: [],
     responses: [],
     handRaises: [],
     meetings: [],
-    sequenceExhaustedAtMs: null,
+    sequenceExhausted: null,
     deferredUntilMs: null,
     consents: new Map(),
     clocks: new Map(),
@@ -189,17 +195,22 @@ export function initialLead(leadId: string): LeadState {
  * From when facts belong to the present cycle: since the lead last left the funnel (RECYCLED, LOST, …), since ever in its
  * first cycle. A lead that is out of the funnel already gathers facts for its next cycle.
  */
-export function cycleSinceMs({ visits }: LeadState): number {
-  let sinceMs = Number.NEGATIVE_INFINITY;
-  visits.forEach(({ state, enteredAtMs }, i) => {
+export function cycleSince({ visits }: LeadState): Moment {
+  let start: Moment = { atMs: Number.NEGATIVE_INFINITY, revision: -1 };
+  visits.forEach((visit, i) => {
     const before = visits[i - 1]?.state;
-    if (CYCLE_ENDING.has(state) && (before === undefined || !CYCLE_ENDING.has(before))) sinceMs = enteredAtMs;
+    if (CYCLE_ENDING.has(visit.state) && (before === undefined || !CYCLE_ENDING.has(before))) start = entryOf(visit);
   });
-  return sinceMs;
+  return start;
 }
 
-export const since = <F extends { readonly atMs: number }>(facts: readonly F[], sinceMs: number): F[] =>
-  facts.filter(({ atMs }) => atMs >= sinceMs);
+export const entryOf = ({ enteredAtMs, revision }: Visit): Moment => ({ atMs: enteredAtMs, revision });
+
+export const isSince = (fact: Moment, start: Moment): boolean =>
+  fact.atMs > start.atMs || (fact.atMs === start.atMs && fact.revision >= start.revision);
+
+export const since = <F extends Moment>(facts: readonly F[], start: Moment): F[] =>
+  facts.filter((fact) => isSince(fact, start));
 
 export function findEvent(state: LeadState, eventId: string): HistoryEntry | null {
   for (let entry = state.history; entry !== null; entry = entry.previous) if (entry.eventId === eventId) return entry;
@@ -247,9 +258,9 @@ export function leadStatus(lead: LeadState): LeadStatus | null {
 
 function workingStatus(lead: LeadState): LeadStatus {
   if (lead.onHold) return 'on_hold';
-  const sinceMs = cycleSinceMs(lead);
-  const responded = since(lead.responses, sinceMs).length > 0;
-  if (lead.state === 'SAL' && since(lead.attempts, sinceMs).length === 0) return 'new';
+  const start = cycleSince(lead);
+  const responded = since(lead.responses, start).length > 0;
+  if (lead.state === 'SAL' && since(lead.attempts, start).length === 0) return 'new';
   if (lead.state === 'SAL' && !responded) return 'attempting';
-  return responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= sinceMs) ? 'connected' : 'open';
+  return responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= start.atMs) ? 'connected' : 'open';
 }
