@@ -15,10 +15,10 @@ export function commandIdOf(idempotencyKey: string | undefined): string {
   return derivedId(idempotencyKey, KEY_NAMESPACE);
 }
 
-/** Revision of an `If-Match: "<revision>"`; undefined without the header. */
+/** Revision of an `If-Match: "<revision>"`, also without the quotes; undefined without the header. */
 export function revisionOf(ifMatch: string | undefined): number | undefined {
   if (ifMatch === undefined) return undefined;
-  const revision = /^"(\d{1,15})"$/.exec(ifMatch)?.[1];
-  if (revision === undefined) throw invalid('If-Match', 'must be the revision in quotes, as ETag gave it');
+  const revision = /^("?)(\d{1,15})\1$/.exec(ifMatch)?.[2];
+  if (revision === undefined) throw invalid('If-Match', 'must be one revision, as ETag gave it');
   return Number(revision);
 }

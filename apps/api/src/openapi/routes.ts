@@ -31,7 +31,7 @@ const idempotencyKey = {
 const ifMatch = {
   'If-Match': {
     schema: z.string(),
-    description: 'The revision the sender saw, in quotes; another one is 409 CONFLICT',
+    description: 'The revision the sender saw, as `ETag` gave it; another one is 409 CONFLICT',
   },
 };
 const answered = {
