@@ -55,6 +55,13 @@ describe('imported history (spec §9.3)', () => {
     expect(lead.lead.ownerId).toBe('sr-7');
   });
 
+  it('is what people decided, though the ledger writes it', () => {
+    const lead = imported().row('CaptureLead', '2018-01-01 00:00');
+    const ledger = { type: 'system', id: 'import:job', role: 'system', teams: [] } as const;
+    lead.do('MarkSQL', { occurredAt: ts('2018-01-05 00:00') }, ledger);
+    expect(lead.data('MarkedSQL')).toMatchObject({ mode: 'manual', skipRule: 'import_unrecorded' });
+  });
+
   it('opens a deal from SAL without making up an SQL', () => {
     const lead = imported().row('CaptureLead', '2018-01-01 00:00').row('AcceptLead', '2018-01-02 00:00');
     expect(lead.data('AcceptedBySales')).toMatchObject({

@@ -380,7 +380,7 @@ export function becomeSql(
     'SQL',
     {
       qualification: snapshot(decision),
-      mode: byPolicy || context.actor.role === 'system' ? 'auto' : 'manual',
+      mode: byPolicy || (context.actor.role === 'system' && !decision.isImport) ? 'auto' : 'manual',
       override,
       implicitAcceptance: skips && openHandoff !== null && !byPolicy,
       handoffId: skips ? openHandoff?.handoffId : undefined,
