@@ -8,6 +8,7 @@ export interface RunningRole {
 
 /** Contract: a stopped process is gone within 10 s; this leaves time for the exit itself. */
 const STOP_LIMIT_MS = 9500;
+const PARENT_LOOKED_FOR_MS = 250;
 
 /**
  * Runs one role as a process: settings → start → until SIGTERM or SIGINT → stop → exit 0. What hinders the start is one
@@ -29,7 +30,7 @@ export async function runRole(
     process.exit(1);
   }
   let stopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
+  const stop = (signal: NodeJS.Signals | 'npm is gone'): void => {
     if (stopping) return;
     stopping = true;
     logger.info({ signal }, 'stopping');
@@ -47,4 +48,15 @@ export async function runRole(
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  whenNpmIsGone(() => stop('npm is gone'));
+}
+
+/**
+ * `npm start` puts a shell between itself and this process. SIGTERM to npm ends npm and that shell and never comes here: the
+ * role would stay behind with its port and its log.
+ */
+function whenNpmIsGone(stop: () => void): void {
+  if (process.env.npm_lifecycle_event?.startsWith('start') !== true) return;
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && stop(), PARENT_LOOKED_FOR_MS).unref();
 }
