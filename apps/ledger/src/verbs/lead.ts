@@ -16,7 +16,9 @@ interface Timeline {
     readonly actor?: { readonly id: string };
     readonly fromState?: string | null;
     readonly toState?: string;
+    readonly reasonCode?: string;
     readonly reason?: string;
+    readonly note?: string;
     readonly data?: { readonly clockId?: string };
   }[];
 }
@@ -40,12 +42,12 @@ export const leadVerb: Verb = (program) => {
         '',
         ...table(
           ['occurred', 'event', 'move', 'by', 'reason'],
-          timeline.items.map(({ occurredAt, type, actor, fromState, toState, reason, data }) => [
+          timeline.items.map(({ occurredAt, type, actor, fromState, toState, reasonCode, reason, note, data }) => [
             occurredAt,
             data?.clockId === undefined ? type : `${type} ${clockTypes.get(data.clockId) ?? ''}`.trimEnd(),
             toState === undefined ? '' : `${fromState ?? ''} → ${toState}`,
             actor?.id ?? '',
-            reason ?? '',
+            [reasonCode ?? reason, note].filter((text) => text !== undefined && text !== '').join(': '),
           ]),
         ),
       ]);
