@@ -8,9 +8,11 @@ import { LeadError } from './errors.js';
 import { behaviourKind } from './events.js';
 import type { Rules } from './rule.js';
 import type { SlaClock } from './sla-clocks.js';
-import { cycleSince, hasFact, isSince, since } from './state.js';
+import { cycleSince, hasFact, isSince, since, type LeadState } from './state.js';
 
 /** What the person does and what is done to reach it. Nurture will stand beside this file; scoring reads these facts. */
+
+const isCustomer = ({ state }: LeadState): boolean => state === 'CUSTOMER';
 
 export const contactRules: Rules<
   | 'RecordBehaviour'
@@ -135,6 +137,7 @@ export const contactRules: Rules<
   },
 
   LogPostSaleFollowUp: {
+    offered: isCustomer,
     stops: (decision) => [decision.clock('post_sale_followup')],
     decide(decision, { channel, satisfaction, issue, resolved, note }) {
       requireCustomer(decision);
@@ -144,6 +147,7 @@ export const contactRules: Rules<
   },
 
   RecordFeedback: {
+    offered: isCustomer,
     decide(decision, { about, rating, note }) {
       requireCustomer(decision);
       decision.record('CustomerFeedbackRecorded', { about, rating, note });
@@ -207,5 +211,5 @@ function withdraw(decision: Decision, purpose: 'email_marketing' | 'phone'): voi
 }
 
 function requireCustomer(decision: Decision): void {
-  decision.guard(decision.lead.state === 'CUSTOMER', 'NOT_A_CUSTOMER', 'only a customer has an after-sale');
+  decision.guard(isCustomer(decision.lead), 'NOT_A_CUSTOMER', 'only a customer has an after-sale');
 }

@@ -13,6 +13,8 @@ const CORRECTION_LIMIT_MS = 90 * 86_400_000;
 export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'RetractBreach'> = {
   /** T23. */
   VoidTransition: {
+    // Never the capture.
+    offered: ({ visits }) => visits.length > 1,
     decide(decision, { eventId, reason, approvedBy }) {
       const { lead, context } = decision;
       requireEvent(decision, eventId);
@@ -81,6 +83,8 @@ export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'Re
   },
 
   RetractBreach: {
+    offered: ({ clocks }) =>
+      [...clocks.values()].some(({ breachedAtMs, breachRetracted }) => breachedAtMs !== undefined && !breachRetracted),
     decide(decision, { clockId, evidenceEventId, reason, approvedBy }) {
       const clock = decision.lead.clocks.get(clockId);
       const { breachedAtMs, breachRetracted = true } = clock ?? {};

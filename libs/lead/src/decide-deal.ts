@@ -4,13 +4,15 @@ import { becomeSql, unrecorded } from './decide-qualification.js';
 import { iso, stagesBetween, type Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
-import { cycleSince, isSince, type Deal, type Money } from './state.js';
+import { cycleSince, isSince, type Deal, type LeadState, type Money } from './state.js';
 import type { LeadStateName } from './states.js';
 
 /** The deal of an opportunity, from opening to won or lost (T11–T16). */
 
 /** Where an imported row may jump from when it says only how the deal ended. */
 const UNRECORDED_BEFORE: readonly LeadStateName[] = ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'MQL', 'SAL', 'SQL', 'RECYCLED'];
+
+const hasDeal = ({ deal }: LeadState): boolean => deal !== null;
 
 export const dealRules: Rules<
   | 'OpenOpportunity'
@@ -114,6 +116,7 @@ export const dealRules: Rules<
   },
 
   ChangeDealAmount: {
+    offered: hasDeal,
     decide(decision, { dealId, amount, reason }) {
       const deal = openDeal(decision, dealId);
       requireAmount(amount, deal);
@@ -122,6 +125,7 @@ export const dealRules: Rules<
   },
 
   VerifyDealValue: {
+    offered: hasDeal,
     decide(decision, { dealId, amount: given, evidence, verifiedBy = decision.personId }) {
       const deal = openDeal(decision, dealId);
       const amount = given ?? deal.amount;
@@ -132,6 +136,7 @@ export const dealRules: Rules<
   },
 
   ChangeCloseDate: {
+    offered: hasDeal,
     decide(decision, { dealId, expectedCloseDate, reason }) {
       const deal = openDeal(decision, dealId);
       decision.guard(
@@ -148,6 +153,7 @@ export const dealRules: Rules<
   },
 
   SendProposal: {
+    offered: hasDeal,
     decide(decision, body) {
       const deal = openDeal(decision, body.dealId);
       const { challengesAddressed, costIncluded, implementationSteps, expectedRoi } = body;
@@ -173,6 +179,7 @@ export const dealRules: Rules<
   },
 
   RaiseObjection: {
+    offered: hasDeal,
     decide(decision, { dealId, objectionId, code, note }) {
       const deal = openDeal(decision, dealId);
       const id = objectionId ?? decision.context.newId('objection');
@@ -182,6 +189,7 @@ export const dealRules: Rules<
   },
 
   ResolveObjection: {
+    offered: ({ deal }) => deal !== null && deal.openObjections.size > 0,
     decide(decision, { dealId, objectionId, how }) {
       const deal = openDeal(decision, dealId);
       decision.guard(deal.openObjections.has(objectionId), 'UNKNOWN_OBJECTION', 'no such open objection', {
@@ -208,7 +216,7 @@ export const dealRules: Rules<
 
   ResumeOpportunity: {
     from: ['SQL'],
-    where: ({ deal }) => deal !== null,
+    where: hasDeal,
     transition: true,
     advances: true,
     decide(decision, { dealId, dealStage }) {
@@ -260,7 +268,7 @@ export const dealRules: Rules<
 
   LoseDeal: {
     from: ['OPPORTUNITY', 'SQL'],
-    where: ({ deal }) => deal !== null,
+    where: hasDeal,
     importFrom: UNRECORDED_BEFORE,
     transition: true,
     decide(decision, { reasonCode, dealId, competitor, note }) {

@@ -24,6 +24,7 @@ export const holdRules: Rules<'PutOnHold' | 'ResumeFromHold'> = {
 
   ResumeFromHold: {
     from: ['SAL', 'SQL', 'OPPORTUNITY'],
+    offered: ({ onHold }) => onHold !== null,
     transition: true,
     decide(decision) {
       const { atMs, context, lead } = decision;

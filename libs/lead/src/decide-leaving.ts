@@ -58,6 +58,7 @@ export const leavingRules: Rules<'RecycleLead' | 'DisqualifyLead' | 'MarkJunk' |
 
   DisqualifyLead: {
     from: ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'MQL', 'SAL', 'SQL', 'OPPORTUNITY', 'RECYCLED'],
+    offered: ({ deal }) => deal === null,
     transition: true,
     decide(decision, { reasonCode, failedCriteria, note }) {
       decision.guard(

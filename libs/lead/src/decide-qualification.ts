@@ -80,6 +80,7 @@ export const qualificationRules: Rules<
 
   HandOffToSales: {
     from: ['MQL'],
+    offered: ({ openHandoff }) => openHandoff === null,
     transition: true,
     decide(decision, body) {
       handOff(decision, body);
@@ -88,6 +89,7 @@ export const qualificationRules: Rules<
 
   AcceptLead: {
     from: ['MQL'],
+    offered: ({ openHandoff }) => openHandoff !== null,
     importFrom: ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'RECYCLED'],
     transition: true,
     stops: (decision) => [decision.clock('handoff_response')],
@@ -124,6 +126,7 @@ export const qualificationRules: Rules<
 
   RejectLead: {
     from: ['MQL'],
+    offered: ({ openHandoff }) => openHandoff !== null,
     importFrom: ['SUBSCRIBER', 'LEAD', 'PROSPECT'],
     transition: true,
     stops: (decision) => [decision.clock('handoff_response')],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CommandName } from './commands.js';
+import { possibleCommands } from './decide.js';
 import { given, person, Scenario, type Stage, ts } from './given-when-then.js';
 
 const CALL = { channel: 'phone', outcome: 'voicemail' };
@@ -130,5 +131,37 @@ describe('settling', () => {
     expect(lead.all('SlaBreached')).toHaveLength(1);
     expect(lead.refused('RejectLead', timely).code).toBe('UNKNOWN_REASON_CODE');
     expect(lead.all('SlaBreached')).toHaveLength(1);
+  });
+});
+
+describe('what a lead is offered', () => {
+  const offered = (scenario: Scenario) => possibleCommands(scenario.lead);
+
+  it('is of use to it: no deal is changed without one, no customer served before there is one', () => {
+    const useless = new Set<CommandName>([
+      'ChangeDealAmount',
+      'SendProposal',
+      'LogPostSaleFollowUp',
+      'RetractBreach',
+      'VoidTransition',
+    ]);
+    expect(offered(given('LEAD')).filter((command) => useless.has(command))).toEqual([]);
+    expect(offered(given('OPPORTUNITY'))).toEqual(
+      expect.arrayContaining(['ChangeDealAmount', 'VoidTransition', 'PutOnHold']),
+    );
+    expect(offered(given('OPPORTUNITY'))).not.toContain('ResolveObjection');
+    expect(offered(given('OPPORTUNITY'))).not.toContain('DisqualifyLead');
+    expect(offered(given('OPPORTUNITY').do('RaiseObjection', { code: 'price' }))).toContain('ResolveObjection');
+    expect(offered(given('CUSTOMER'))).toContain('LogPostSaleFollowUp');
+  });
+
+  it('is an answer to the offer while one is open, and a hold only when there is none', () => {
+    expect(offered(given('MQL'))).toEqual(expect.arrayContaining(['AcceptLead', 'RejectLead']));
+    expect(offered(given('MQL'))).not.toContain('HandOffToSales');
+    expect(offered(given('SAL'))).toContain('PutOnHold');
+    expect(offered(given('SAL'))).not.toContain('ResumeFromHold');
+    const held = offered(given('SAL').do('PutOnHold', { reasonCode: 'legal_review' }));
+    expect(held).toContain('ResumeFromHold');
+    expect(held).not.toContain('PutOnHold');
   });
 });

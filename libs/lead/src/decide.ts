@@ -126,7 +126,8 @@ export function possibleCommands(lead: LeadState): CommandName[] {
   return (Object.keys(rules) as CommandName[]).filter((name) => {
     if (name === 'CaptureLead' || commandActions[name].systemOnly === true) return false;
     const rule: Rule<CommandName> = rules[name];
-    return mayBeGiven(rule, lead, state, false) && !(onHold !== null && rule.advances === true);
+    const onlyAfterHold = onHold !== null && rule.advances === true;
+    return mayBeGiven(rule, lead, state, false) && !onlyAfterHold && rule.offered?.(lead) !== false;
   });
 }
 

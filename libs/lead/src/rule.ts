@@ -12,6 +12,8 @@ export interface Rule<N extends CommandName> {
   readonly where?: (lead: LeadState) => boolean;
   /** Further states when importing, by skipping the stages that the source never recorded. */
   readonly importFrom?: readonly LeadStateName[];
+  /** What the lead must have for the command to be of any use; only asked before it is offered, its guards say why not. */
+  readonly offered?: (lead: LeadState) => boolean;
   /** A row of the table of transitions: may not precede the last transition, and is told in INVALID_TRANSITION's `allowed`. */
   readonly transition?: true;
   /** Refused while the lead is on hold. */
