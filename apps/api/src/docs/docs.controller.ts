@@ -1,4 +1,4 @@
-import { Controller, Get, Header, Query, Res } from '@nestjs/common';
+import { Controller, Get, Header, Query, Redirect, Res } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { FastifyReply } from 'fastify';
@@ -38,6 +38,11 @@ export class DocsController {
   openapi(): string {
     return (this.#document ??= JSON.stringify(openApiDocument(routes, VERSION)));
   }
+
+  /** Who opens the address that the start printed finds something to read. */
+  @Get()
+  @Redirect('/docs')
+  home(): void {}
 
   @Get('docs')
   @Header('content-type', 'text/html; charset=utf-8')

@@ -220,6 +220,15 @@ export const routes: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/',
+    tag: 'Documentation',
+    summary: 'Leads to `/docs`.',
+    operationId: 'home',
+    roles: null,
+    answers: { 302: { description: 'Where the documentation is' } },
+  },
+  {
+    method: 'GET',
     path: '/docs',
     tag: 'Documentation',
     summary: 'This document for people.',
