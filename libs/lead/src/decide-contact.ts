@@ -30,7 +30,11 @@ export const contactRules: Rules<
     decide(decision, body) {
       const kind = behaviourKind.safeParse(body.kind);
       if (!kind.success) {
-        throw new LeadError('UNKNOWN_BEHAVIOUR', `${body.kind} is no kind of behaviour`, { field: 'kind' });
+        throw new LeadError(
+          'UNKNOWN_BEHAVIOUR',
+          `${body.kind} is no behaviour; there are ${behaviourKind.options.join(', ')}`,
+          { field: 'kind' },
+        );
       }
       const behaviourId = body.behaviourId ?? decision.context.commandId;
       if (hasFact(decision.lead, 'BehaviourRecorded', behaviourId)) return;
