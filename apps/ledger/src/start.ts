@@ -8,6 +8,7 @@ import { ProjectorModule } from '#apps/projector/src/projector.module.js';
 import { WorkerModule } from '#apps/worker/src/worker.module.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
 import type { WireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
+import { SystemClock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
 import { PlatformModule } from '#libs/platform/src/platform.module.js';
 import { runRole, type RunningRole } from '#libs/platform/src/run-role.js';
@@ -65,7 +66,7 @@ async function openWire(settings: Settings, { embedded }: Resources): Promise<Wi
   if (settings.embeddedGrpcPort === null || embedded === null) return null;
   const { startWireEndpoint } = await import('#libs/event-log/src/wire/wire-endpoint.js');
   try {
-    return await startWireEndpoint(embedded, { port: settings.embeddedGrpcPort });
+    return await startWireEndpoint(embedded, { port: settings.embeddedGrpcPort, clock: new SystemClock() });
   } catch (error) {
     throw new SettingsError('EMBEDDED_GRPC_PORT', `cannot listen: ${(error as Error).message}`);
   }

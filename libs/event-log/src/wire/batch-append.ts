@@ -40,9 +40,14 @@ interface Pending {
 
 /**
  * Streams.BatchAppend: any number of appends over one call, each in fragments under a correlation id, each answered when it
- * is durable, in whatever order that is. What goes wrong with one is its answer; the call goes on.
+ * is durable, in whatever order that is. What goes wrong with one is its answer; the call goes on. Deadlines are
+ * instants of `clock`.
  */
-export function batchAppend(store: EmbeddedStore, call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>): void {
+export function batchAppend(
+  store: EmbeddedStore,
+  clock: { nowMs(): number },
+  call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>,
+): void {
   const collecting = new Map<string, Pending>();
   let unanswered = 0;
   let ended = false;
@@ -67,7 +72,7 @@ export function batchAppend(store: EmbeddedStore, call: ServerDuplexStream<Batch
       const refuse = (error: Status): void => send(answer(request.getCorrelationId(), identifier, error));
       const stream = streamNameOf(identifier);
       if (!identifier) return refuse(badRequest('Required field StreamIdentifier not set.'));
-      const timeoutMs = Math.min(requestedTimeoutMs(store, options), WRITE_TIMEOUT_MS);
+      const timeoutMs = Math.min(requestedTimeoutMs(clock.nowMs(), options), WRITE_TIMEOUT_MS);
       if (timeoutMs <= 0) return refuse(timedOut());
       if (!collecting.has(correlationId)) {
         const expected = expectedRevisionOf(options);
@@ -230,9 +235,7 @@ function statusOf(code: Code, message: string, type: string, details: { serializ
   return outcome.setDetails(any);
 }
 
-function requestedTimeoutMs(store: EmbeddedStore, options: BatchAppendReq.Options): number {
+function requestedTimeoutMs(nowMs: number, options: BatchAppendReq.Options): number {
   const deadline = options.getDeadline();
-  return deadline
-    ? deadline.getSeconds() * 1000 + deadline.getNanos() / 1e6 - store.clock.nowMs()
-    : Number.POSITIVE_INFINITY;
+  return deadline ? deadline.getSeconds() * 1000 + deadline.getNanos() / 1e6 - nowMs : Number.POSITIVE_INFINITY;
 }

@@ -224,10 +224,10 @@ describe('the wire endpoint', () => {
     return options.setDeadline(deadline);
   }
 
-  function batch(requests: BatchAppendReq[], answers: number): Promise<BatchAppendResp[]> {
+  function batch(requests: BatchAppendReq[], answers: number, by = client): Promise<BatchAppendResp[]> {
     return new Promise((resolve, reject) => {
       const received: BatchAppendResp[] = [];
-      const call = client.batchAppend();
+      const call = by.batchAppend();
       call.on('data', (response: BatchAppendResp) => {
         received.push(response);
         if (received.length === answers) call.end();
@@ -707,6 +707,18 @@ describe('the wire endpoint', () => {
         { code: 4, message: 'Timeout', type: 'Timeout', bytes: '' },
       ]);
       expect(await log.readStream('probe-open')).toEqual([]);
+    });
+
+    it('judges a deadline by the clock of the machine when the log is told another time', async () => {
+      const ahead = { nowMs: () => Date.now() + 365 * 86_400_000 };
+      const told = await EmbeddedLog.open({ dir: join(dir, 'ahead'), clock: ahead });
+      const there = await startWireEndpoint(told, { port: 0, clock: { nowMs: () => Date.now() } });
+      const by = new services.StreamsClient(`127.0.0.1:${there.port}`, credentials.createInsecure());
+      await batch([batchFragment(randomUUID(), batchOptions('probe-ahead', 'any'), [proposed({})])], 1, by);
+      expect(await told.readStream('probe-ahead')).toHaveLength(1);
+      by.close();
+      await there.close();
+      await told.close();
     });
 
     it('answers Timeout to a deadline that has passed, and StreamDeleted for a tombstoned stream', async () => {

@@ -45,17 +45,22 @@ export interface WireEndpoint {
 
 /**
  * The embedded log over EventStoreDB's own gRPC protocol, for its clients in any language: `esdb://127.0.0.1:<port>?tls=false`.
- * It has no access control: it listens on loopback. `port` 0 takes a free one; rejects when the port is taken.
+ * It has no access control: it listens on loopback. `port` 0 takes a free one; rejects when the port is taken. `clock` is the
+ * machine's, by which clients tell their deadlines; default: the log's, which may be driven by hand.
  */
-export async function startWireEndpoint(log: EmbeddedLog, options: { port: number }): Promise<WireEndpoint> {
+export async function startWireEndpoint(
+  log: EmbeddedLog,
+  options: { port: number; clock?: { nowMs(): number } },
+): Promise<WireEndpoint> {
   const host = '127.0.0.1';
   const { store } = log;
+  const { clock = store.clock } = options;
   const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES });
   let { port } = options;
   await writeFirstEvent(store);
-  addStreams(server, store);
+  addStreams(server, store, clock);
   addFeatures(server);
-  addGossip(server, () => ({ host, port, nowMs: store.clock.nowMs() }));
+  addGossip(server, () => ({ host, port, nowMs: clock.nowMs() }));
   port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
       if (error) reject(error);
@@ -72,7 +77,7 @@ async function writeFirstEvent(store: EmbeddedStore): Promise<void> {
   await store.append('$$$scavenges', 'any', [{ id: randomUUID(), ...record }]);
 }
 
-function addStreams(server: Server, store: EmbeddedStore): void {
+function addStreams(server: Server, store: EmbeddedStore, clock: { nowMs(): number }): void {
   server.addService(streamServices.StreamsService, {
     read: (call: ServerWritableStream<ReadReq, ReadResp>) => {
       void pump(call, (signal) => {
@@ -86,7 +91,7 @@ function addStreams(server: Server, store: EmbeddedStore): void {
     append: (call: Parameters<typeof append>[1], callback: Parameters<typeof append>[2]) => {
       void append(store, call, callback);
     },
-    batchAppend: (call: Parameters<typeof batchAppend>[1]) => batchAppend(store, call),
+    batchAppend: (call: Parameters<typeof batchAppend>[2]) => batchAppend(store, clock, call),
     delete: (call: Parameters<typeof softDelete>[1], callback: Parameters<typeof softDelete>[2]) => {
       void softDelete(store, call, callback);
     },
