@@ -11,11 +11,18 @@ const program = new Command('ledger')
 for (const verb of verbs) verb(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError();
 
+/** The reader of a pipe has seen enough (`| head`): no failure of ours. */
+const isReaderGone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EPIPE';
+process.stdout.on('error', (error) => {
+  if (isReaderGone(error)) process.exit(0);
+  throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE;
-  else {
+  else if (!isReaderGone(error)) {
     console.error(`ledger: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   }
