@@ -126,12 +126,17 @@ function captureFirst(decision: Decision, body: Capture, consents: Consents): vo
   decision.guard(reachable, 'CONTACT_POINT_REQUIRED', 'e-mail, phone or postal address of the person is needed', {
     field: 'person',
   });
-  decision.guard(source.channel !== undefined, 'SOURCE_REQUIRED', 'where did it come from?', {
+  decision.guard(source.channel !== undefined, 'SOURCE_REQUIRED', 'source.channel: where did the lead come from?', {
     field: 'source.channel',
   });
-  decision.guard(consents.length > 0, 'LEGAL_BASIS_REQUIRED', 'at least one purpose with its legal basis', {
-    field: 'consents',
-  });
+  decision.guard(
+    consents.length > 0,
+    'LEGAL_BASIS_REQUIRED',
+    'consents: name at least one purpose and its legal basis',
+    {
+      field: 'consents',
+    },
+  );
   const initialStage = body.initialStage ?? (interest.kind === 'none' ? 'subscriber' : 'lead');
   decision.lead = { ...decision.lead, leadType: body.leadType };
   decision.move(

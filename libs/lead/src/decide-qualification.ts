@@ -46,7 +46,7 @@ export const qualificationRules: Rules<
       decision.guard(
         explained,
         decision.isImport ? 'SCORE_BELOW_THRESHOLD' : 'REASON_REQUIRED',
-        'why is it worth it?',
+        'reason: why is it qualified?',
         {
           field: 'reason',
         },

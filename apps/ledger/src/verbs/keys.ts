@@ -29,7 +29,7 @@ export const keysVerb: Verb = (program) => {
     .description('make a key; it is shown once')
     .argument('<name>', 'what it is for')
     .addOption(new Option('--role <role>', 'what it may do').choices(ROLES).makeOptionMandatory())
-    .option('--team <team...>', 'teams it works in', [])
+    .option('--team <team...>', 'teams it works in; sellers accept what their team, e.g. sales, was handed', [])
     .option('--actor <id>', 'who acts with it, e.g. a representative')
     .option('--json', 'print one JSON document')
     .action(async (name: string, { role, team, actor, json }: IssueOptions) => {
