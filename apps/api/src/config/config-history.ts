@@ -12,7 +12,8 @@ export interface ConfigVersion {
   readonly status: 'draft' | 'in_force' | 'scheduled' | 'superseded' | 'retired';
   readonly effectiveFrom: string | null;
   readonly recordedAt: string;
-  readonly by: string;
+  /** null: written into the log by another client, which did not say. */
+  readonly by: string | null;
   readonly approvals: readonly { readonly party: string; readonly by: string }[];
   readonly document: Readonly<Record<string, unknown>>;
 }
@@ -78,7 +79,7 @@ export class ConfigHistory {
           status: 'draft',
           effectiveFrom: null,
           recordedAt: toIso(effectiveRecordedAtMs({ ...event, metadata })),
-          by: (metadata as unknown as EventMetadata).actor.id,
+          by: (metadata as Partial<EventMetadata>).actor?.id ?? null,
           approvals: [],
           document,
         };

@@ -17,7 +17,7 @@ export const configDocument = z.object({
       status: z.enum(['draft', 'in_force', 'scheduled', 'superseded', 'retired']),
       effectiveFrom: z.string().nullable(),
       recordedAt: z.string(),
-      by: z.string(),
+      by: z.string().nullable(),
       approvals: z.array(z.object({ party: z.string(), by: z.string() })),
       document: z.record(z.string(), z.unknown()),
     }),
