@@ -21,7 +21,7 @@ export class LedgerProcess {
   /** Resolves when `/readyz` answers 200; throws with everything the process printed when it ends before. */
   async start(timeoutMs = 30_000): Promise<void> {
     this.output = '';
-    const child = spawn(process.execPath, ['--max-semi-space-size=32', 'bin/ledger.js', 'start'], {
+    const child = spawn(process.execPath, ['--max-semi-space-size=64', 'bin/ledger.js', 'start'], {
       env: {
         ...process.env,
         DATA_DIR: this.dataDir,

@@ -126,7 +126,15 @@ export class EmbeddedLog implements EventLog {
 }
 
 function toRecord({ id, type, data, metadata }: Append['events'][number]): NewRecord {
-  return { id, type, isJson: true, data: JSON.stringify(data), metadata: JSON.stringify(metadata) };
+  return { id, type, isJson: true, data: JSON.stringify(data), metadata: metadataText(metadata) };
+}
+
+/** Events of one command mostly share one metadata object. */
+const metadataTexts = new WeakMap<JsonObject, string>();
+function metadataText(metadata: JsonObject): string {
+  let text = metadataTexts.get(metadata);
+  if (text === undefined) metadataTexts.set(metadata, (text = JSON.stringify(metadata)));
+  return text;
 }
 
 /** System events (EventStoreDB's `$` names) and what is no JSON object are not ours: the same as the other implementation. */

@@ -61,15 +61,12 @@ const common = {
   onBehalfOf: id.optional(),
 };
 
-/** With the `u` flag a proper pair is one character and not matched. */
-const LONE_SURROGATE = /\p{Cs}/u;
-
 function refuseLoneSurrogates(value: unknown, context: z.RefinementCtx, path: (string | number)[] = []): void {
   if (typeof value === 'string') {
-    if (LONE_SURROGATE.test(value)) context.addIssue({ code: 'custom', path, message: 'lone surrogate' });
+    if (!value.isWellFormed()) context.addIssue({ code: 'custom', path, message: 'lone surrogate' });
   } else if (value !== null && typeof value === 'object') {
     for (const [key, child] of Object.entries(value)) {
-      if (LONE_SURROGATE.test(key)) context.addIssue({ code: 'custom', path, message: 'lone surrogate in a name' });
+      if (!key.isWellFormed()) context.addIssue({ code: 'custom', path, message: 'lone surrogate in a name' });
       refuseLoneSurrogates(child, context, [...path, key]);
     }
   }

@@ -36,4 +36,13 @@ export class TestClock implements Clock {
 }
 
 /** RFC 3339 UTC with milliseconds, the one form of an instant in events and answers. */
-export const toIso = (ms: number): string => new Date(ms).toISOString();
+export function toIso(ms: number): string {
+  if (ms !== lastMs) {
+    lastIso = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastIso;
+}
+/** One command asks for the same instant many times. */
+let lastMs = 0;
+let lastIso = new Date(0).toISOString();

@@ -5,9 +5,6 @@ export const MAX_BODY_BYTES = 256 * 1024;
 /** The deepest body of the contract is 6 levels; validation of thousands of levels would exhaust the stack. */
 const MAX_DEPTH = 32;
 
-/** With the `u` flag a proper pair is one character and not matched. */
-const LONE_SURROGATE = /\p{Cs}/u;
-
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -34,7 +31,7 @@ export function parseJsonText(text: string): unknown {
     throw invalid('', `the body is not JSON (${(error as Error).message.slice(0, 120)})`);
   }
   // Only an escape can bring a lone surrogate into text that was well-formed UTF-8, or an escaped spelling of a key.
-  if (LONE_SURROGATE.test(text) || text.includes('\\u') || text.includes('__proto__')) refuseUnsafeStrings(value, '');
+  if (!text.isWellFormed() || text.includes('\\u') || text.includes('__proto__')) refuseUnsafeStrings(value, '');
   return value;
 }
 
@@ -63,13 +60,13 @@ function tooDeep(text: string): boolean {
 
 function refuseUnsafeStrings(value: unknown, path: string): void {
   if (typeof value === 'string') {
-    if (LONE_SURROGATE.test(value)) throw invalid(path, 'contains a lone surrogate');
+    if (!value.isWellFormed()) throw invalid(path, 'contains a lone surrogate');
   } else if (Array.isArray(value)) {
     for (const [index, item] of value.entries())
       refuseUnsafeStrings(item, path === '' ? `${index}` : `${path}.${index}`);
   } else if (value !== null && typeof value === 'object') {
     for (const [key, item] of Object.entries(value)) {
-      if (LONE_SURROGATE.test(key)) throw invalid(path, 'a field name contains a lone surrogate');
+      if (!key.isWellFormed()) throw invalid(path, 'a field name contains a lone surrogate');
       if (key === '__proto__') throw invalid(path === '' ? key : `${path}.${key}`, 'unknown field');
       refuseUnsafeStrings(item, path === '' ? key : `${path}.${key}`);
     }
