@@ -22,24 +22,29 @@ export const cloudEvent = z.object({
 });
 export type CloudEvent = z.infer<typeof cloudEvent>;
 
-/** Downstream never sees personal fields: they are in `sealed`, and that is left out. */
+/**
+ * Downstream never sees personal fields: they are in `sealed`, and that is left out. An event that another client has put into
+ * the log, without what ours carry, is passed on with what is known of it: it must not stop the feed.
+ */
 export function toCloudEvent(event: RecordedEvent): CloudEvent {
-  const metadata = event.metadata as unknown as EventMetadata;
+  const metadata = event.metadata as Partial<EventMetadata>;
   const { sealed: _, ...data } = event.data;
+  const recordedat = toIso(effectiveRecordedAtMs(event));
+  const { leadId, occurredAt } = data;
   return {
     specversion: '1.0',
     id: event.id,
     source: 'urn:lead-ledger:leads',
-    type: `io.leadledger.${event.type}.v${metadata.schemaVersion}`,
-    subject: String(data.leadId),
-    time: String(data.occurredAt),
+    type: `io.leadledger.${event.type}.v${metadata.schemaVersion ?? 1}`,
+    subject: typeof leadId === 'string' ? leadId : event.stream.slice(event.stream.indexOf('-') + 1),
+    time: typeof occurredAt === 'string' ? occurredAt : recordedat,
     datacontenttype: 'application/json',
     position: event.position,
-    recordedat: toIso(effectiveRecordedAtMs(event)),
+    recordedat,
     revision: event.revision,
-    correlationid: metadata.$correlationId,
-    causationid: metadata.$causationId,
-    actor: `${metadata.actor.type}:${metadata.actor.id}`,
+    correlationid: metadata.$correlationId ?? event.id,
+    causationid: metadata.$causationId ?? event.id,
+    actor: metadata.actor === undefined ? 'unknown' : `${metadata.actor.type}:${metadata.actor.id}`,
     data,
   };
 }
