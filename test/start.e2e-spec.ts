@@ -39,6 +39,8 @@ const endAll = (): void => {
   for (const ledger of running) void ledger.end('SIGKILL');
 };
 
+const ledgerCommand = (): readonly string[] => [process.execPath, join(installed, 'bin/ledger.js')];
+
 /** `ledger <arguments>` in a process group of its own, with no setting but those given. */
 class Ledger {
   stdout = '';
@@ -46,8 +48,8 @@ class Ledger {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | NodeJS.Signals>;
 
-  constructor(args: readonly string[], settings: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [join(installed, 'bin/ledger.js'), ...args], {
+  constructor(args: readonly string[], settings: Readonly<Record<string, string>>, command = ledgerCommand()) {
+    this.#child = spawn(command[0]!, [...command.slice(1), ...args], {
       cwd: installed,
       detached: true,
       env: { PATH: process.env['PATH'], LOG_LEVEL: 'warn', ...settings },
@@ -66,13 +68,13 @@ class Ledger {
   }
 
   /** `ledger start` on a free port, once it is ready. */
-  static async start(dataDir: string, settings: Readonly<Record<string, string>> = {}): Promise<Ledger> {
-    const ledger = new Ledger(['start'], {
-      DATA_DIR: dataDir,
-      PORT: '0',
-      LEDGER_ADMIN_KEY: ADMIN_KEY,
-      ...settings,
-    });
+  static async start(
+    dataDir: string,
+    settings: Readonly<Record<string, string>> = {},
+    command = ledgerCommand(),
+  ): Promise<Ledger> {
+    const own = { DATA_DIR: dataDir, PORT: '0', LEDGER_ADMIN_KEY: ADMIN_KEY };
+    const ledger = new Ledger(['start'], { ...own, ...settings }, command);
     for (let tries = 0; tries < 600 && running.has(ledger); tries++) {
       const ready = ledger.url === null ? null : await fetch(`${ledger.url}/readyz`).catch(() => null);
       if (ready?.ok) return ledger;
@@ -208,6 +210,14 @@ describe('a ledger that ends', () => {
     expect(await next.end('SIGTERM')).toBe(0);
     expect(next.stderr).not.toContain('snapshot');
   }, 120_000);
+
+  it('stops when it was `npm start` that got SIGTERM', async () => {
+    const npm = await Ledger.start(await dataDir(), { LOG_LEVEL: 'info' }, ['npm']);
+    // Resolves when nobody holds the output any more: not npm, not its shell, not the ledger behind both.
+    await npm.end('SIGTERM');
+    expect(npm.stdout + npm.stderr).toContain('stopping');
+    await expect(fetch(`${npm.url}/healthz`)).rejects.toThrow('fetch failed');
+  }, 30_000);
 
   it('complains of a damaged snapshot of its read models, and answers the same without it', async () => {
     const data = await dataDir();
