@@ -7,7 +7,9 @@ import { parseJsonBody } from '#libs/platform/src/json-body.js';
 import type { LeadCommandAnswer, LeadCommandInput } from './lead-commands.js';
 
 /** Commands begun and not yet answered: enough to fill one commit of the log, small enough to bound memory. */
-const IN_FLIGHT = 512;
+const IN_FLIGHT = 1024;
+/** The same for lines that are large. */
+const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 /** A capture is below 10 kB. */
 export const MAX_LINE_BYTES = 256 * 1024;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -40,13 +42,18 @@ export async function* runBatch(
   const turns = new Turns();
   const pending: Pending[] = [];
   let head = 0;
+  let held = 0;
   for await (const lines of linesOf(input)) {
     for (const { bytes, number } of lines) {
       pending.push(begin(number, bytes, options, turns));
-      if (pending.length - head < IN_FLIGHT) continue;
+      held += bytes.length;
+      if (pending.length - head < IN_FLIGHT && held < IN_FLIGHT_BYTES) continue;
       await pending[head]!.done;
       let results = '';
-      while (head < pending.length && pending[head]!.result !== null) results += pending[head++]!.result;
+      while (head < pending.length && pending[head]!.result !== null) {
+        results += pending[head]!.result;
+        held -= pending[head++]!.bytes;
+      }
       if (head >= IN_FLIGHT) head -= pending.splice(0, head).length;
       yield results;
     }
@@ -57,11 +64,12 @@ export async function* runBatch(
 interface Pending {
   /** Never rejects. */
   readonly done: Promise<string>;
+  readonly bytes: number;
   result: string | null;
 }
 
 function begin(number: number, bytes: Uint8Array, options: BatchOptions, turns: Turns): Pending {
-  const pending: { done: Promise<string>; result: string | null } = { done: Promise.resolve(''), result: null };
+  const pending = { done: Promise.resolve(''), bytes: bytes.length, result: null as string | null };
   pending.done = answer(number, bytes, options, turns).then((value) => {
     const line = `${JSON.stringify({ line: number, ...value })}\n`;
     pending.result = line;
