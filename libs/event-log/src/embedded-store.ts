@@ -591,6 +591,32 @@ export class EmbeddedStore {
     return options.direction === 'backwards' ? this.#readBackwards(bounds, decode) : this.#readForwards(bounds, decode);
   }
 
+  /**
+   * Positions after `after`, ascending, of all durable records of the streams whose names begin so, from the index alone; null
+   * when they are more than `most` appends, or when a name too long for the index might be among them: then only a scan tells.
+   */
+  positionsOf(prefixes: readonly string[], after: number, most: number): number[] | null {
+    const { index } = this.#reading();
+    for (const _hashed of index.getKeys({ start: Buffer.of(2), end: Buffer.of(3), limit: 1 })) return null;
+    const end = this.#durable;
+    const positions = new Set<number>();
+    let appends = 0;
+    for (const prefix of prefixes) {
+      const start = Buffer.concat([Buffer.of(1), Buffer.from(prefix)]);
+      // 0xff is in no UTF-8 text: behind everything that begins so
+      for (const { key, value } of index.getRange({ start, end: Buffer.concat([start, Buffer.of(0xff)]) })) {
+        appends += 1;
+        if (appends > most) return null;
+        const { block, count, place } = indexEntry(key, value);
+        for (let n = 0; n < count; n += 1) {
+          const position = block + place + n;
+          if (position > after && position <= end) positions.add(position);
+        }
+      }
+    }
+    return [...positions].sort((a, b) => a - b);
+  }
+
   #readForwards<T>(
     { from, limit, scanLimit, maxBytes }: Required<Omit<ReadAllBounds, 'direction'>>,
     decode: Decode<T>,
