@@ -59,9 +59,11 @@ export const bench = {
       );
       const head = await ledger.call('GET', '/v1/reports/stock');
       if (head.status !== 200) throw new Error(`stock answered ${JSON.stringify(head.body)}`);
-      console.log(`resident after filling: ${ledger.residentMiB().toFixed(0)} MiB`);
+      const filled = ledger.residentMiB();
+      console.log(`resident after filling: ${filled.total.toFixed(0)} MiB, its own ${filled.own.toFixed(0)} MiB`);
       const starts: number[] = [];
-      const resident: number[] = [];
+      const total: number[] = [];
+      const own: number[] = [];
       for (let run = 0; run < 3; run += 1) {
         await ledger.end('SIGTERM');
         const from = performance.now();
@@ -69,10 +71,11 @@ export const bench = {
         starts.push((performance.now() - from) / 1000);
         const stock = await ledger.call('GET', '/v1/reports/stock');
         if (stock.status !== 200) throw new Error(`stock answered ${JSON.stringify(stock.body)}`);
-        resident.push(ledger.residentMiB());
+        total.push(ledger.residentMiB().total);
+        own.push(ledger.residentMiB().own);
       }
       console.log(
-        `start to ready from the snapshot: median ${median(starts).toFixed(1)} s; resident then: median ${median(resident).toFixed(0)} MiB`,
+        `start to ready from the snapshot: median ${median(starts).toFixed(1)} s; resident then: median ${median(total).toFixed(0)} MiB, its own ${median(own).toFixed(0)} MiB`,
       );
     } finally {
       await ledger.end('SIGKILL');

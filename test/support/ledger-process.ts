@@ -53,10 +53,15 @@ export class LedgerProcess {
     await ended;
   }
 
-  /** Resident memory in MiB, as the kernel counts it (Linux). */
-  residentMiB(): number {
+  /**
+   * Resident memory in MiB, as the kernel counts it (Linux): all of it, and of that the process's own, without the pages of
+   * the log's file that the kernel keeps mapped and takes back when somebody else needs the room.
+   */
+  residentMiB(): { total: number; own: number } {
     const status = readFileSync(`/proc/${this.child?.pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+    const of = (name: string) =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024;
+    return { total: of('VmRSS'), own: of('RssAnon') };
   }
 
   async call(method: string, path: string, body?: unknown, key?: string): Promise<{ status: number; body: unknown }> {
