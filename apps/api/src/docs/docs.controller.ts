@@ -67,6 +67,8 @@ export class DocsController {
   @Header('referrer-policy', 'no-referrer')
   signIn(@Query('token') token: unknown, @Res({ passthrough: true }) reply: FastifyReply): string {
     if (typeof token !== 'string') throw new Problem('UNAUTHENTICATED', 'use the link that the start printed');
+    // A link checker or a preview asks by HEAD: that must not use the link up.
+    if (reply.request.method === 'HEAD') return '';
     if (!this.signInLink.redeem(token)) {
       void reply.code(401);
       return page(
