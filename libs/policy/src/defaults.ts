@@ -172,6 +172,8 @@ export const defaultPipeline: PipelineDocument = {
     hold: reasons('customer_request budget_cycle legal_review internal_capacity other*'),
   },
   staleDays: { SUBSCRIBER: 180, LEAD: 90, PROSPECT: 30, MQL: 5, SAL: 7, SQL: 14, RECYCLED: 90 },
+  icpFailure: 'keep',
+  decisionMakerLeft: 'propose',
 };
 
 const teams = (timeZone: string): Record<string, TeamDocument> => ({

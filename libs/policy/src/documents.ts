@@ -155,6 +155,10 @@ export const pipelineDocument = z.strictObject({
   }),
   /** State → days without qualifying activity after which a lead is stale. */
   staleDays: z.record(code, days),
+  /** What failing a hard criterion of the ICP does to a lead below OPPORTUNITY: nothing at once, or T18 by P:icp. */
+  icpFailure: z.enum(['keep', 'disqualify']).default('keep'),
+  /** The decision maker of an open deal left (EP-12): a fact for people to act on, or T13 at once. */
+  decisionMakerLeft: z.enum(['propose', 'return']).default('propose'),
 });
 export type PipelineDocument = z.infer<typeof pipelineDocument>;
 
@@ -169,6 +173,24 @@ export const teamDocument = z.strictObject({
 });
 export type TeamDocument = z.infer<typeof teamDocument>;
 
+export const ICP_CRITERIA = ['industry', 'annualRevenue', 'employees', 'region'] as const;
+export type IcpCriterion = (typeof ICP_CRITERIA)[number];
+/** Which companies fit (spec §1 ICP, §4.3). A criterion that is left out or empty is not asked. */
+export const icpDocument = z.strictObject({
+  /** Codes as the accounts carry them. */
+  industries: z.array(code).max(500).default([]),
+  minAnnualRevenue: z
+    .strictObject({ amountMinor: z.int().min(0), currency: z.string().regex(/^[A-Z]{3}$/) })
+    .optional(),
+  employees: z.strictObject({ min: z.int().min(0).optional(), max: z.int().min(0).optional() }).optional(),
+  /** Countries (ISO 3166) or regions as the accounts carry them. */
+  regions: z.array(z.string().min(1).max(128)).max(500).default([]),
+  profitGoal: text.optional(),
+  /** Failing one of these keeps a lead from being qualified (T4 `ICP_THRESHOLD_FAILED`); the others only lower its fit. */
+  hardCriteria: z.array(z.enum(ICP_CRITERIA)).default([]),
+});
+export type IcpDocument = z.infer<typeof icpDocument>;
+
 // Stored events drop unknown fields of the document itself: an older reader survives a later one (spec §4.6).
 const occurred = z.object({ occurredAt: ts });
 const activated = occurred.extend({ version, effectiveFrom: ts });
@@ -182,6 +204,10 @@ export const configEventSchemas = {
   AgreementRetired: occurred,
   PipelineDefined: occurred.extend({ version, ...pipelineDocument.shape }),
   PipelineActivated: activated.extend({ stageMapping: z.record(code, code).optional() }),
+  IcpDrafted: occurred.extend({ version, ...icpDocument.shape }),
+  IcpApproved: occurred.extend({ version, party: z.enum(['marketing', 'sales']), by: id }),
+  IcpActivated: activated,
+  IcpRetired: occurred,
   TeamDefined: occurred.extend(teamDocument.shape),
   RepJoined: occurred.extend({
     repId: id,
@@ -202,6 +228,7 @@ export const isConfigEventType = (type: string): type is ConfigEventType => Obje
 export type Agreement = Readonly<AgreementDocument> & { readonly agreementId: string; readonly version: number };
 export type Pipeline = Readonly<PipelineDocument> & { readonly pipelineId: string; readonly version: number };
 export type Team = Readonly<TeamDocument> & { readonly teamId: string };
+export type Icp = Readonly<IcpDocument> & { readonly icpId: string; readonly version: number };
 export type Rep = {
   readonly repId: string;
   readonly teamId: string;

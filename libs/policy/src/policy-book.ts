@@ -7,6 +7,7 @@ import {
   type CLOCK_TYPES,
   type ClockRule,
   type ConfigEvent,
+  type Icp,
   type Pipeline,
   type Rep,
   type Team,
@@ -15,6 +16,8 @@ import { PolicyError } from './errors.js';
 
 /** The pipeline of every lead type that no other pipeline names. */
 export const DEFAULT_PIPELINE_ID = 'default';
+/** The ICP that accounts are judged by when none is named. */
+const DEFAULT_ICP_ID = 'default';
 
 /** The versions of one document and since when each has been in force. */
 class Versions<D> {
@@ -63,6 +66,7 @@ export class PolicyBook {
   private readonly calendars = new Map<string, Versions<BusinessCalendar>>();
   private readonly agreements = new Map<string, Versions<Agreement>>();
   private readonly pipelines = new Map<string, Versions<Pipeline>>();
+  private readonly icps = new Map<string, Versions<Icp>>();
   private readonly teamsById = new Map<string, Team>();
   private readonly repsById = new Map<string, Rep>();
 
@@ -98,6 +102,14 @@ export class PolicyBook {
         return versionsOf(this.pipelines, id).define(data.version, { ...data, pipelineId: id });
       case 'PipelineActivated':
         return versionsOf(this.pipelines, id).activate(data.version, Date.parse(data.effectiveFrom));
+      case 'IcpDrafted':
+        return versionsOf(this.icps, id).define(data.version, { ...data, icpId: id });
+      case 'IcpApproved':
+        return;
+      case 'IcpActivated':
+        return versionsOf(this.icps, id).activate(data.version, Date.parse(data.effectiveFrom));
+      case 'IcpRetired':
+        return versionsOf(this.icps, id).activate(null, Date.parse(data.occurredAt));
       case 'TeamDefined':
         this.teamsById.set(id, { ...data, teamId: id });
         return;
@@ -157,6 +169,18 @@ export class PolicyBook {
     const calendarId = this.teamsById.get(teamId)?.clockCalendars?.[clockType] ?? rule.calendarId;
     const calendar = this.calendarInForce(calendarId, atMs);
     return calendar === null ? null : { agreement, rule, calendar };
+  }
+
+  /** The ICP of that name in force; without a name `default`, else the first that is in force. Null: there is none. */
+  icp(atMs: number, icpId?: string): Icp | null {
+    if (icpId !== undefined) return this.icps.get(icpId)?.inForce(atMs) ?? null;
+    const usual = this.icps.get(DEFAULT_ICP_ID)?.inForce(atMs) ?? null;
+    if (usual !== null) return usual;
+    for (const versions of this.icps.values()) {
+      const icp = versions.inForce(atMs);
+      if (icp !== null) return icp;
+    }
+    return null;
   }
 
   team(teamId: string): Team | null {
