@@ -14,7 +14,19 @@ import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
 
 /** The streams that hold configuration (spec §2.2). */
-const CONFIGURATION: LogFilter = { streamPrefixes: ['calendar-', 'agreement-', 'pipeline-', 'icp-', 'team-', 'rep-'] };
+const CONFIGURATION: LogFilter = {
+  streamPrefixes: [
+    'calendar-',
+    'agreement-',
+    'scoringmodel-',
+    'pipeline-',
+    'icp-',
+    'persona-',
+    'team-',
+    'rep-',
+    'target-',
+  ],
+};
 /** Command id of the first configuration: the same in every process, so that two first starts write the same events. */
 const SEED_COMMAND_ID = '5eed0000-1ead-5000-8000-1ed9e7000001';
 const PAGE = 1000;

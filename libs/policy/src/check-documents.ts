@@ -1,12 +1,12 @@
-import type { AgreementDocument, PipelineDocument } from './documents.js';
+import type { AgreementDocument, IcpCriterion, IcpDocument, PipelineDocument } from './documents.js';
 import { PolicyError } from './errors.js';
 
 /**
  * Refuses a pipeline that reports could not be computed from.
  * @throws PolicyError PROBABILITY_NOT_MONOTONE: a later deal stage less likely won than an earlier one (spec §3.6);
- *   VALIDATION_FAILED: a stage code, an order or a reason code given twice
+ *   VALIDATION_FAILED: a stage code, an order, a reason code or a track given twice
  */
-export function checkPipeline({ dealStages, reasonCodes }: PipelineDocument): void {
+export function checkPipeline({ dealStages, reasonCodes, tracks }: PipelineDocument): void {
   const stages = [...dealStages].sort((a, b) => a.order - b.order);
   checkUnique(
     stages.map(({ code }) => code),
@@ -32,6 +32,10 @@ export function checkPipeline({ dealStages, reasonCodes }: PipelineDocument): vo
       `reasonCodes.${kind}`,
     );
   }
+  checkUnique(
+    tracks.map(({ trackId }) => trackId),
+    'tracks',
+  );
 }
 
 /**
@@ -57,6 +61,24 @@ export function checkAgreement({ clocks }: AgreementDocument): void {
       }
     });
   }
+}
+
+/**
+ * Refuses an ICP that cannot be judged by.
+ * @throws PolicyError VALIDATION_FAILED: fewer employees at most than at least, a hard criterion that asks for nothing
+ */
+export function checkIcp({ employees, hardCriteria, industries, minAnnualRevenue, regions }: IcpDocument): void {
+  if ((employees?.min ?? 0) > (employees?.max ?? Number.POSITIVE_INFINITY))
+    throw new PolicyError('VALIDATION_FAILED', 'min is above max', 'employees');
+  const asked: Record<IcpCriterion, boolean> = {
+    industry: industries.length > 0,
+    annualRevenue: minAnnualRevenue !== undefined,
+    employees: employees !== undefined,
+    region: regions.length > 0,
+  };
+  for (const criterion of hardCriteria)
+    if (!asked[criterion])
+      throw new PolicyError('VALIDATION_FAILED', `${criterion} is hard, but nothing is asked of it`, 'hardCriteria');
 }
 
 function checkUnique(values: readonly (string | number)[], field: string): void {

@@ -3,6 +3,7 @@ import type {
   CalendarDocument,
   ConfigEvent,
   ConfigEventType,
+  IcpDocument,
   PipelineDocument,
   TeamDocument,
 } from './documents.js';
@@ -174,7 +175,13 @@ export const defaultPipeline: PipelineDocument = {
   staleDays: { SUBSCRIBER: 180, LEAD: 90, PROSPECT: 30, MQL: 5, SAL: 7, SQL: 14, RECYCLED: 90 },
   icpFailure: 'keep',
   decisionMakerLeft: 'propose',
+  engagementPolicies: {},
+  contactCap: { attempts: 3, days: 7, attemptsPerCycle: 8 },
+  tracks: [],
 };
+
+/** Asks nothing of a company, so that nobody fails it before an organisation has said whom it wants. */
+const anyCompany: IcpDocument = { industries: [], regions: [], hardCriteria: [] };
 
 const teams = (timeZone: string): Record<string, TeamDocument> => ({
   marketing: { name: 'Marketing', function: 'marketing', agreementId: 'standard', calendarId: 'office', timeZone },
@@ -212,5 +219,10 @@ export function defaultConfigEvents(
     ...Object.entries(teams(timeZone)).map(([id, team]) =>
       of(`team-${id}`, { type: 'TeamDefined', data: { occurredAt, ...team } }),
     ),
+    of('icp-default', { type: 'IcpDrafted', data: { occurredAt, version: 1, ...anyCompany } }),
+    ...(['marketing', 'sales'] as const).map((party) =>
+      of('icp-default', { type: 'IcpApproved', data: { occurredAt, version: 1, party, by: 'ledger' } }),
+    ),
+    of('icp-default', { type: 'IcpActivated', data: active }),
   ];
 }

@@ -1,15 +1,15 @@
 import { z } from 'zod';
+import { contactCap, engagementPolicies, nurtureTrack } from './engagement.js';
+import { code, id, money, text, ts, version } from './fields.js';
+import { personaDocument } from './persona.js';
+import { routingDocument } from './routing.js';
+import { benchmarkDocument, targetDocument } from './target.js';
 
 /**
  * Configuration documents and the events that carry them (spec §2.4, §3.6, §4.3, §6.1). Versions are integers ≥ 1,
  * immutable once activated; the version in force at t is the one with the greatest `effectiveFrom` ≤ t.
  */
 
-const id = z.string().min(1).max(128);
-const code = z.string().min(1).max(64);
-const text = z.string().max(2000);
-const ts = z.iso.datetime({ offset: false, precision: 3 });
-const version = z.int().min(1);
 const days = z.number().positive().max(3650);
 const share = z.number().min(0).max(1);
 /** At most ten years: a target beyond that is a typing error, and the year tables are built up to the due instant. */
@@ -159,6 +159,11 @@ export const pipelineDocument = z.strictObject({
   icpFailure: z.enum(['keep', 'disqualify']).default('keep'),
   /** The decision maker of an open deal left (EP-12): a fact for people to act on, or T13 at once. */
   decisionMakerLeft: z.enum(['propose', 'return']).default('propose'),
+  /** Spec §3.9. */
+  engagementPolicies: engagementPolicies.default({}),
+  contactCap: contactCap.default({ attempts: 3, days: 7, attemptsPerCycle: 8 }),
+  /** None: any track is taken as it is named; with one here, any other is UNKNOWN_TRACK. */
+  tracks: z.array(nurtureTrack).max(500).default([]),
 });
 export type PipelineDocument = z.infer<typeof pipelineDocument>;
 
@@ -179,9 +184,7 @@ export type IcpCriterion = (typeof ICP_CRITERIA)[number];
 export const icpDocument = z.strictObject({
   /** Codes as the accounts carry them. */
   industries: z.array(code).max(500).default([]),
-  minAnnualRevenue: z
-    .strictObject({ amountMinor: z.int().min(0), currency: z.string().regex(/^[A-Z]{3}$/) })
-    .optional(),
+  minAnnualRevenue: money.optional(),
   employees: z.strictObject({ min: z.int().min(0).optional(), max: z.int().min(0).optional() }).optional(),
   /** Countries (ISO 3166) or regions as the accounts carry them. */
   regions: z.array(z.string().min(1).max(128)).max(500).default([]),
@@ -194,20 +197,34 @@ export type IcpDocument = z.infer<typeof icpDocument>;
 // Stored events drop unknown fields of the document itself: an older reader survives a later one (spec §4.6).
 const occurred = z.object({ occurredAt: ts });
 const activated = occurred.extend({ version, effectiveFrom: ts });
+const approved = occurred.extend({ version, party: z.enum(['marketing', 'sales']), by: id });
+/** Without a version: whatever was in force then. A version that was yet to come never does. */
+const retired = occurred.extend({ version: version.optional() });
 
 export const configEventSchemas = {
   CalendarDefined: occurred.extend({ version, ...calendarDocument.shape }),
   CalendarActivated: activated,
+  CalendarRetired: retired,
   AgreementDrafted: occurred.extend({ version, ...agreementDocument.shape }),
-  AgreementApproved: occurred.extend({ version, party: z.enum(['marketing', 'sales']), by: id }),
+  AgreementApproved: approved,
   AgreementActivated: activated,
-  AgreementRetired: occurred,
+  AgreementRetired: retired,
+  // The document belongs to libs/scoring, which reads it; here only its versions count.
+  ScoringModelDrafted: z.looseObject({ occurredAt: ts, version }),
+  ScoringModelApproved: approved,
+  ScoringModelActivated: activated.extend({ rescoreExisting: z.boolean().default(false) }),
+  ScoringModelRetired: retired,
   PipelineDefined: occurred.extend({ version, ...pipelineDocument.shape }),
   PipelineActivated: activated.extend({ stageMapping: z.record(code, code).optional() }),
+  PipelineRetired: retired,
   IcpDrafted: occurred.extend({ version, ...icpDocument.shape }),
-  IcpApproved: occurred.extend({ version, party: z.enum(['marketing', 'sales']), by: id }),
+  IcpApproved: approved,
   IcpActivated: activated,
-  IcpRetired: occurred,
+  IcpRetired: retired,
+  PersonaDrafted: occurred.extend({ version, ...personaDocument.shape }),
+  PersonaApproved: approved,
+  PersonaActivated: activated,
+  PersonaRetired: retired,
   TeamDefined: occurred.extend(teamDocument.shape),
   RepJoined: occurred.extend({
     repId: id,
@@ -215,7 +232,24 @@ export const configEventSchemas = {
     weeklyLeadCapacity: z.int().min(0).optional(),
     skills: z.array(code).default([]),
   }),
+  RepCapacityChanged: occurred.extend({
+    repId: id,
+    weeklyLeadCapacity: z.int().min(0),
+    /** Out of office and the like: from then on the capacity is what it was before. */
+    until: ts.optional(),
+  }),
+  RepTrained: occurred.extend({ repId: id, topic: code }),
   RepLeft: occurred.extend({ repId: id, successorId: id.optional() }),
+  RoutingRuleSet: occurred.extend(routingDocument.shape),
+  RevenueTargetSet: occurred.extend({ ...targetDocument.shape, by: id }),
+  RevenueTargetChanged: occurred.extend({
+    ...targetDocument.omit({ amount: true }).shape,
+    old: money,
+    new: money,
+    reason: text,
+    by: id,
+  }),
+  BenchmarkSet: occurred.extend({ ...benchmarkDocument.shape, by: id }),
 } as const;
 export type ConfigEventType = keyof typeof configEventSchemas;
 export type ConfigEventData<T extends ConfigEventType> = z.infer<(typeof configEventSchemas)[T]>;
@@ -229,12 +263,3 @@ export type Agreement = Readonly<AgreementDocument> & { readonly agreementId: st
 export type Pipeline = Readonly<PipelineDocument> & { readonly pipelineId: string; readonly version: number };
 export type Team = Readonly<TeamDocument> & { readonly teamId: string };
 export type Icp = Readonly<IcpDocument> & { readonly icpId: string; readonly version: number };
-export type Rep = {
-  readonly repId: string;
-  readonly teamId: string;
-  readonly weeklyLeadCapacity?: number;
-  readonly skills: readonly string[];
-  /** False after RepLeft. */
-  readonly active: boolean;
-  readonly successorId?: string;
-};

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { defaultConfigEvents } from './defaults.js';
-import { agreementDocument, calendarDocument, configEventSchemas, pipelineDocument } from './documents.js';
+import { agreementDocument, calendarDocument, configEventSchemas, icpDocument, pipelineDocument } from './documents.js';
 import { PolicyBook } from './policy-book.js';
 
 const at = (iso: string) => Date.parse(iso);
@@ -23,6 +23,7 @@ describe('The configuration a new ledger starts with', () => {
       CalendarDefined: calendarDocument,
       AgreementDrafted: agreementDocument,
       PipelineDefined: pipelineDocument,
+      IcpDrafted: icpDocument,
     };
     for (const { type, data } of defaultConfigEvents(NOW)) {
       expect(() => configEventSchemas[type].parse(data)).not.toThrow();
@@ -41,7 +42,7 @@ describe('The configuration a new ledger starts with', () => {
   });
 
   it('says what is missing when nothing was ever configured', () => {
-    expect(new PolicyBook().missing()).toEqual(['pipeline-default']);
+    expect(new PolicyBook().missing()).toEqual(['icp-default', 'pipeline-default']);
     expect(() => new PolicyBook().pipeline('new_business', NOW)).toThrow('NOT_READY');
   });
 });

@@ -1,5 +1,5 @@
 import { BusinessCalendar } from './business-calendar.js';
-import { checkAgreement, checkPipeline } from './check-documents.js';
+import { checkAgreement, checkIcp, checkPipeline } from './check-documents.js';
 import {
   configEventSchemas,
   isConfigEventType,
@@ -9,47 +9,19 @@ import {
   type ConfigEvent,
   type Icp,
   type Pipeline,
-  type Rep,
   type Team,
 } from './documents.js';
 import { PolicyError } from './errors.js';
+import type { Persona } from './persona.js';
+import { type Rep, repAt, type RepEvent } from './rep.js';
+import type { RoutingDocument } from './routing.js';
+import { type BenchmarkDocument, benchmarkId, type TargetDocument, targetId } from './target.js';
+import { Settings, Versions } from './versions.js';
 
 /** The pipeline of every lead type that no other pipeline names. */
 export const DEFAULT_PIPELINE_ID = 'default';
 /** The ICP that accounts are judged by when none is named. */
 const DEFAULT_ICP_ID = 'default';
-
-/** The versions of one document and since when each has been in force. */
-class Versions<D> {
-  private readonly documents = new Map<number, D>();
-  private readonly activated = new Set<number>();
-  /** Ascending by `fromMs`; null = retired from then on. Of two with one `fromMs` the later recorded one holds. */
-  private readonly spans: { readonly fromMs: number; readonly version: number | null }[] = [];
-
-  define(version: number, document: D): void {
-    // Immutable after activation (spec §2.4): a later definition of the number changes nothing that ran under it.
-    if (!this.activated.has(version)) this.documents.set(version, document);
-  }
-
-  activate(version: number | null, fromMs: number): void {
-    if (version !== null) this.activated.add(version);
-    let at = this.spans.length;
-    while (at > 0 && this.spans[at - 1]!.fromMs > fromMs) at--;
-    this.spans.splice(at, 0, { fromMs, version });
-  }
-
-  get(version: number): D | null {
-    return this.documents.get(version) ?? null;
-  }
-
-  inForce(atMs: number): D | null {
-    for (let i = this.spans.length - 1; i >= 0; i--) {
-      const { fromMs, version } = this.spans[i]!;
-      if (fromMs <= atMs) return version === null ? null : this.get(version);
-    }
-    return null;
-  }
-}
 
 /** What one clock of one team runs under at a moment. */
 export type ClockPolicy = {
@@ -67,8 +39,16 @@ export class PolicyBook {
   private readonly agreements = new Map<string, Versions<Agreement>>();
   private readonly pipelines = new Map<string, Versions<Pipeline>>();
   private readonly icps = new Map<string, Versions<Icp>>();
-  private readonly teamsById = new Map<string, Team>();
-  private readonly repsById = new Map<string, Rep>();
+  private readonly personasById = new Map<string, Versions<Persona>>();
+  /** Only which versions there are: libs/scoring reads the models. */
+  private readonly scoringModels = new Map<string, Versions<number>>();
+  private readonly teamsById = new Map<string, Settings<Team>>();
+  private readonly routings = new Map<string, Settings<Readonly<RoutingDocument>>>();
+  private readonly repsById = new Map<string, RepEvent[]>();
+  private readonly targets = new Map<string, Settings<Readonly<TargetDocument>>>();
+  private readonly benchmarks = new Map<string, Settings<Readonly<BenchmarkDocument>>>();
+  /** By pipeline: what became of stages that a version removed, with the instant it did. */
+  private readonly stageMappings = new Map<string, Map<number, Readonly<Record<string, string>>>>();
 
   /**
    * Folds one event of a configuration stream; other types are ignored. `stream` is `<category>-<id>`.
@@ -81,46 +61,75 @@ export class PolicyBook {
     this.fold(event.stream.slice(event.stream.indexOf('-') + 1), { type: event.type, data } as ConfigEvent);
   }
 
-  private fold(id: string, { type, data }: ConfigEvent): void {
+  private fold(id: string, event: ConfigEvent): void {
+    const { type, data } = event;
+    const atMs = Date.parse(data.occurredAt);
     switch (type) {
       case 'CalendarDefined':
         return versionsOf(this.calendars, id).define(data.version, new BusinessCalendar(id, data.version, data));
       case 'CalendarActivated':
         return versionsOf(this.calendars, id).activate(data.version, Date.parse(data.effectiveFrom));
+      case 'CalendarRetired':
+        return versionsOf(this.calendars, id).retire(data.version, atMs);
       case 'AgreementDrafted':
         checkAgreement(data);
         return versionsOf(this.agreements, id).define(data.version, { ...data, agreementId: id });
-      case 'AgreementApproved':
-        // Whether a draft may be activated is asked by the activating command; an activation in the log is a fact.
-        return;
       case 'AgreementActivated':
         return versionsOf(this.agreements, id).activate(data.version, Date.parse(data.effectiveFrom));
       case 'AgreementRetired':
-        return versionsOf(this.agreements, id).activate(null, Date.parse(data.occurredAt));
+        return versionsOf(this.agreements, id).retire(data.version, atMs);
+      case 'ScoringModelDrafted':
+        return versionsOf(this.scoringModels, id).define(data.version, data.version);
+      case 'ScoringModelActivated':
+        return versionsOf(this.scoringModels, id).activate(data.version, Date.parse(data.effectiveFrom));
+      case 'ScoringModelRetired':
+        return versionsOf(this.scoringModels, id).retire(data.version, atMs);
       case 'PipelineDefined':
         checkPipeline(data);
         return versionsOf(this.pipelines, id).define(data.version, { ...data, pipelineId: id });
       case 'PipelineActivated':
+        if (data.stageMapping !== undefined) {
+          const mappings = this.stageMappings.get(id) ?? new Map<number, Readonly<Record<string, string>>>();
+          this.stageMappings.set(id, mappings.set(data.version, data.stageMapping));
+        }
         return versionsOf(this.pipelines, id).activate(data.version, Date.parse(data.effectiveFrom));
+      case 'PipelineRetired':
+        return versionsOf(this.pipelines, id).retire(data.version, atMs);
       case 'IcpDrafted':
+        checkIcp(data);
         return versionsOf(this.icps, id).define(data.version, { ...data, icpId: id });
-      case 'IcpApproved':
-        return;
       case 'IcpActivated':
         return versionsOf(this.icps, id).activate(data.version, Date.parse(data.effectiveFrom));
       case 'IcpRetired':
-        return versionsOf(this.icps, id).activate(null, Date.parse(data.occurredAt));
+        return versionsOf(this.icps, id).retire(data.version, atMs);
+      case 'PersonaDrafted':
+        return versionsOf(this.personasById, id).define(data.version, { ...data, personaId: id });
+      case 'PersonaActivated':
+        return versionsOf(this.personasById, id).activate(data.version, Date.parse(data.effectiveFrom));
+      case 'PersonaRetired':
+        return versionsOf(this.personasById, id).retire(data.version, atMs);
+      case 'AgreementApproved':
+      case 'ScoringModelApproved':
+      case 'IcpApproved':
+      case 'PersonaApproved':
+        // Whether a draft may be activated is asked by the activating command; an activation in the log is a fact.
+        return;
       case 'TeamDefined':
-        this.teamsById.set(id, { ...data, teamId: id });
-        return;
+        return settingsOf(this.teamsById, id).set({ ...data, teamId: id }, atMs);
+      case 'RoutingRuleSet':
+        return settingsOf(this.routings, id).set(data, atMs);
       case 'RepJoined':
-        this.repsById.set(data.repId, { ...data, active: true });
+      case 'RepCapacityChanged':
+      case 'RepTrained':
+      case 'RepLeft':
+        this.repsById.set(data.repId, [...(this.repsById.get(data.repId) ?? []), { type, data } as RepEvent]);
         return;
-      case 'RepLeft': {
-        const rep = this.repsById.get(data.repId);
-        if (rep) this.repsById.set(data.repId, { ...rep, active: false, successorId: data.successorId });
-        return;
-      }
+      case 'RevenueTargetSet':
+        return settingsOf(this.targets, id).set(data, atMs);
+      case 'RevenueTargetChanged':
+        return settingsOf(this.targets, id).set({ period: data.period, scope: data.scope, amount: data.new }, atMs);
+      case 'BenchmarkSet':
+        return settingsOf(this.benchmarks, id).set(data, atMs);
     }
   }
 
@@ -140,8 +149,8 @@ export class PolicyBook {
 
   /** Null when the team is unknown or has no agreement in force (`NO_ACTIVE_AGREEMENT`). */
   agreementForTeam(teamId: string, atMs: number): Agreement | null {
-    const team = this.teamsById.get(teamId);
-    return team === undefined ? null : (this.agreements.get(team.agreementId)?.inForce(atMs) ?? null);
+    const team = this.team(teamId, atMs);
+    return team === null ? null : (this.agreements.get(team.agreementId)?.inForce(atMs) ?? null);
   }
 
   /** Any version ever defined, in force or not: running clocks keep the one they started with (spec §6.9). */
@@ -166,7 +175,7 @@ export class PolicyBook {
     const agreement = this.agreementForTeam(teamId, atMs);
     const rule = agreement?.clocks.find((clock) => clock.clockType === clockType);
     if (agreement === null || rule === undefined) return null;
-    const calendarId = this.teamsById.get(teamId)?.clockCalendars?.[clockType] ?? rule.calendarId;
+    const calendarId = this.team(teamId, atMs)?.clockCalendars?.[clockType] ?? rule.calendarId;
     const calendar = this.calendarInForce(calendarId, atMs);
     return calendar === null ? null : { agreement, rule, calendar };
   }
@@ -183,29 +192,104 @@ export class PolicyBook {
     return null;
   }
 
-  team(teamId: string): Team | null {
-    return this.teamsById.get(teamId) ?? null;
+  persona(personaId: string, atMs: number): Persona | null {
+    return this.personasById.get(personaId)?.inForce(atMs) ?? null;
   }
 
-  rep(repId: string): Rep | null {
-    return this.repsById.get(repId) ?? null;
+  /** Those in force, in the order in which they were first drafted. */
+  personas(atMs: number): Persona[] {
+    return [...this.personasById.values()].flatMap((versions) => versions.inForce(atMs) ?? []);
   }
 
-  /** What is not active at `atMs` and keeps the ledger from working leads (spec §2.4); empty = ready. */
-  missing(atMs: number = Number.POSITIVE_INFINITY): string[] {
+  /** As defined at `atMs`; its first definition counts since ever, so that history can name it. */
+  team(teamId: string, atMs = Number.POSITIVE_INFINITY): Team | null {
+    return this.teamsById.get(teamId)?.at(atMs) ?? null;
+  }
+
+  teams(atMs = Number.POSITIVE_INFINITY): Team[] {
+    return [...this.teamsById.values()].flatMap((settings) => settings.at(atMs) ?? []);
+  }
+
+  routing(teamId: string, atMs = Number.POSITIVE_INFINITY): Readonly<RoutingDocument> | null {
+    return this.routings.get(teamId)?.at(atMs) ?? null;
+  }
+
+  rep(repId: string, atMs = Number.POSITIVE_INFINITY): Rep | null {
+    return repAt(this.repsById.get(repId) ?? [], atMs);
+  }
+
+  /** Who is in the team at `atMs`, with the capacity of then; those who left are not. */
+  reps(teamId: string, atMs: number): Rep[] {
+    return [...this.repsById.values()].flatMap((events) => {
+      const rep = repAt(events, atMs);
+      return rep?.active === true && rep.teamId === teamId ? rep : [];
+    });
+  }
+
+  /** What was to be won in the period, as set at `atMs`; `scope` `all` or `team:<id>`. Null: nobody said. */
+  target(period: string, scope: string, atMs: number): Readonly<TargetDocument> | null {
+    return this.targets.get(targetId({ period, scope }))?.at(atMs) ?? null;
+  }
+
+  /** The figure to compare a metric with, as set at `atMs`; of the metric as a whole where the stage has none. */
+  benchmark(metric: string, stage: string | undefined, atMs: number): number | null {
+    const own = this.benchmarks.get(benchmarkId({ metric, stage }))?.at(atMs);
+    const whole = stage === undefined ? null : this.benchmarks.get(benchmarkId({ metric }))?.at(atMs);
+    return own?.value ?? whole?.value ?? null;
+  }
+
+  /** Null: no scoring model is in force. */
+  scoringModelVersion(atMs: number): number | null {
+    for (const versions of this.scoringModels.values()) {
+      const version = versions.inForce(atMs);
+      if (version !== null) return version;
+    }
+    return null;
+  }
+
+  /**
+   * Where a deal stands by the pipeline in force at `atMs`: the stage itself, or what the versions that removed it have
+   * mapped it to. Null: no version says.
+   */
+  stageNow(stage: string, leadType: string, atMs: number): string | null {
+    const pipeline = this.pipeline(leadType, atMs);
+    const has = (version: Pipeline | null, code: string) =>
+      version?.dealStages.some((one) => one.code === code) === true;
+    if (has(pipeline, stage)) return stage;
+    const history = this.pipelines.get(pipeline.pipelineId)?.until(atMs) ?? [];
+    const mappings = this.stageMappings.get(pipeline.pipelineId);
+    let now = stage;
+    for (const version of history.slice(history.findLastIndex((one) => has(one, stage)) + 1)) {
+      if (version !== null && !has(version, now)) now = mappings?.get(version.version)?.[now] ?? now;
+    }
+    return has(pipeline, now) ? now : null;
+  }
+
+  /**
+   * What is not active at `atMs` and keeps the team from receiving handoffs (spec §2.4); empty = ready. Without a team: the one
+   * of the default pipeline. A missing revenue target is no obstacle.
+   */
+  missing(atMs: number = Number.POSITIVE_INFINITY, teamId?: string): string[] {
     const missing = new Set<string>();
     const pipeline = this.pipelines.get(DEFAULT_PIPELINE_ID)?.inForce(atMs) ?? null;
     if (pipeline === null) missing.add(`pipeline-${DEFAULT_PIPELINE_ID}`);
-    else if (!this.teamsById.has(pipeline.defaultTeamId)) missing.add(`team-${pipeline.defaultTeamId}`);
-    for (const { teamId, agreementId, clockCalendars } of this.teamsById.values()) {
-      const agreement = this.agreementForTeam(teamId, atMs);
-      if (agreement === null) missing.add(`agreement-${agreementId}`);
-      for (const { clockType, calendarId } of agreement?.clocks ?? []) {
-        const asked = clockCalendars?.[clockType] ?? calendarId;
-        if (this.calendarInForce(asked, atMs) === null) missing.add(`calendar-${asked}`);
-      }
-    }
+    if (this.icp(atMs) === null) missing.add(`icp-${DEFAULT_ICP_ID}`);
+    // A book that was never told of any model belongs to somebody who does not score.
+    if (this.scoringModels.size > 0 && this.scoringModelVersion(atMs) === null) missing.add('scoringmodel-default');
+    const asked = teamId ?? pipeline?.defaultTeamId;
+    if (asked !== undefined) for (const name of this.#missingOfTeam(asked, atMs)) missing.add(name);
     return [...missing].sort();
+  }
+
+  #missingOfTeam(teamId: string, atMs: number): string[] {
+    const team = this.team(teamId, atMs);
+    if (team === null) return [`team-${teamId}`];
+    const agreement = this.agreementForTeam(teamId, atMs);
+    if (agreement === null) return [`agreement-${team.agreementId}`];
+    return agreement.clocks
+      .map(({ clockType, calendarId }) => team.clockCalendars?.[clockType] ?? calendarId)
+      .filter((calendarId) => this.calendarInForce(calendarId, atMs) === null)
+      .map((calendarId) => `calendar-${calendarId}`);
   }
 }
 
@@ -213,4 +297,10 @@ function versionsOf<D>(all: Map<string, Versions<D>>, id: string): Versions<D> {
   let versions = all.get(id);
   if (versions === undefined) all.set(id, (versions = new Versions<D>()));
   return versions;
+}
+
+function settingsOf<D>(all: Map<string, Settings<D>>, id: string): Settings<D> {
+  let settings = all.get(id);
+  if (settings === undefined) all.set(id, (settings = new Settings<D>()));
+  return settings;
 }
