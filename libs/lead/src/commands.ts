@@ -7,6 +7,8 @@ import {
   date,
   externalId,
   id,
+  journeyStage,
+  linkBasis,
   location,
   person,
   role,
@@ -14,6 +16,7 @@ import {
   text,
   ts,
   yesNoUnknown,
+  zeroToThree,
 } from './events.js';
 
 /**
@@ -28,6 +31,7 @@ const instant = z.iso
   .transform((value) => new Date(value).toISOString())
   .pipe(ts);
 const requiredText = text.min(1);
+const otherLead = id.toLowerCase();
 const amount = z.strictObject({ amountMinor: z.int(), currency: z.string().max(8) });
 const fullAnswer = z.strictObject({ value: yesNoUnknown, evidenceEventId: id.optional(), note: text.optional() });
 const answer = z
@@ -135,6 +139,55 @@ export const leadCommandSchemas = {
     ownerId: id,
     teamId: id.optional(),
     reason: z.enum(['routing', 'manual', 'owner_left', 'capacity']).default('manual'),
+  }),
+
+  VerifyContactPerson: body({
+    isDecisionMaker: z.boolean(),
+    /** How it is known, e.g. `asked`, `org_chart`. */
+    evidence: code,
+    /** Who decides instead, when a lead of ours does. */
+    decisionMakerLeadId: id.optional(),
+  }),
+  AssignPersona: body({
+    personaId: id,
+    /** Default: the version in force. */
+    personaVersion: z.int().min(1).optional(),
+    confidence: z.number().min(0).max(1).default(1),
+  }),
+  ChangeLeadType: body({ to: code, reason: requiredText }),
+  LinkAccount: body({ accountId: id, basis: linkBasis.default('manual') }),
+  UnlinkAccount: body({ basis: linkBasis.default('manual') }),
+  AssessIcpFit: body({
+    /** Default: the ICP in force. */
+    icpId: id.optional(),
+  }),
+  IdentifyGoal: body({
+    goal: requiredText,
+    challengeCode: code,
+    interestedInBuying: yesNoUnknown.default('unknown'),
+  }),
+  AssessIntent: body({
+    level: z.enum(['none', 'low', 'medium', 'high']),
+    channel: code,
+    evidenceEventId: id.optional(),
+  }),
+  AnswerBuyingQuestions: body({
+    productKnowledge: zeroToThree,
+    ourKnowledgeOfBusiness: zeroToThree,
+    visitFrequencyPer30d: z.int().min(0).max(10_000),
+    understandsValue: zeroToThree,
+    hasBudget: yesNoUnknown.default('unknown'),
+    wantsProposal: yesNoUnknown.default('unknown'),
+  }),
+  ObserveJourneyStage: body({
+    stage: journeyStage,
+    basis: z.enum(['behaviour', 'conversation', 'manual']).default('manual'),
+  }),
+  CheckDataQuality: body({
+    /** Fields found to be out of date. */
+    staleFields: z.array(code).max(100).default([]),
+    /** When the rest was last made sure of; default: when the command happened. */
+    verifiedAt: instant.optional(),
   }),
 
   // Behaviour, consent, contact
@@ -277,6 +330,12 @@ export const leadCommandSchemas = {
     implementationSteps: z.boolean().default(false),
     expectedRoi: z.number().optional(),
   }),
+  ChangeDecisionMaker: body({
+    kind: z.enum(['left', 'replaced']),
+    dealId: id.optional(),
+    previousLeadId: id.optional(),
+    newLeadId: id.optional(),
+  }),
   RaiseObjection: body({ code, note: text.optional(), dealId: id.optional(), objectionId: id.optional() }),
   ResolveObjection: body({ objectionId: id, how: requiredText, dealId: id.optional() }),
   ReturnToQualification: body({ reasonCode: code, dealId: id.optional() }),
@@ -343,6 +402,23 @@ export const leadCommandSchemas = {
     score: z.number().min(0).max(1).default(1),
     basis: z.array(code).min(1),
   }),
+
+  // Merge: given to the survivor; the last two are its echo on the duplicate
+  MergeLeads: body({
+    duplicateLeadId: otherLead,
+    /** The lead in the path, if named at all. */
+    survivorLeadId: otherLead.optional(),
+  }),
+  UnmergeLeads: body({
+    /** May be left out while one lead only is merged into this one. */
+    duplicateLeadId: otherLead.optional(),
+    mergeId: id.optional(),
+    survivorLeadId: otherLead.optional(),
+    reason: text.optional(),
+  }),
+  DismissDuplicate: body({ candidateLeadId: otherLead, survivorLeadId: otherLead.optional() }),
+  CompleteMerge: body({ mergeId: id, survivorLeadId: id }),
+  RevertMerge: body({ mergeId: id, reason: text.optional() }),
   SettleClocks: body({}),
 } as const;
 
@@ -396,6 +472,17 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   UpdateLeadDetails: decision('update-lead-details', facts),
   IdentifyRole: decision('identify-role', facts),
   AssignOwner: decision('assign-owner', facts),
+  VerifyContactPerson: fact('verify-contact-person'),
+  AssignPersona: decision('assign-persona', facts),
+  ChangeLeadType: decision('change-lead-type', ['marketing', 'sdr', 'sales', 'sales_manager', 'ops']),
+  LinkAccount: decision('link-account', facts),
+  UnlinkAccount: decision('unlink-account', facts),
+  AssessIcpFit: fact('assess-icp-fit'),
+  IdentifyGoal: fact('identify-goal'),
+  AssessIntent: fact('assess-intent'),
+  AnswerBuyingQuestions: fact('answer-buying-questions'),
+  ObserveJourneyStage: fact('observe-journey-stage'),
+  CheckDataQuality: fact('check-data-quality'),
   RecordBehaviour: fact('behaviours'),
   RecordConsent: { action: 'record-consent', roles: [...facts, 'dpo'], commutes: true },
   WithdrawConsent: { action: 'withdraw-consent', roles: [...facts, 'dpo'], commutes: true },
@@ -420,6 +507,7 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   VerifyDealValue: decision('verify-deal-value', sellers),
   ChangeCloseDate: decision('change-close-date', sellers),
   SendProposal: decision('send-proposal', sellers),
+  ChangeDecisionMaker: decision('change-decision-maker', [...sellers, 'ops']),
   RaiseObjection: decision('raise-objection', sellers),
   ResolveObjection: decision('resolve-objection', sellers),
   ReturnToQualification: decision('return-to-qualification', [...sellers, 'ops']),
@@ -438,6 +526,11 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   VoidTransition: decision('void-transition', ['ops']),
   CorrectOccurredAt: decision('correct-occurred-at', ['ops']),
   RetractBreach: decision('retract-breach', ['ops']),
+  MergeLeads: decision('merge', ['ops']),
+  UnmergeLeads: decision('unmerge', ['ops']),
+  DismissDuplicate: { action: 'dismiss-duplicate', roles: ['ops'], commutes: true },
+  CompleteMerge: { action: null, roles: [], commutes: false, systemOnly: true },
+  RevertMerge: { action: null, roles: [], commutes: true, systemOnly: true },
   SuspectDuplicate: { action: null, roles: [], commutes: true, systemOnly: true },
   SettleClocks: { action: null, roles: [], commutes: true, systemOnly: true },
 };

@@ -1,8 +1,11 @@
 import type { CommandBody } from './commands.js';
+import { requireCampaign } from './campaign-reference.js';
 import { requireCountry, requireEmail, requirePhone } from './contact-points.js';
+import { linkAccount, requireAccount } from './decide-profile.js';
 import { defined, type Decision } from './decision.js';
 import { promoteSubscriber } from './automatic-transitions.js';
 import { LeadError } from './errors.js';
+import { assessLinked } from './icp.js';
 import { consent } from './events.js';
 import type { LeadEventData } from './events.js';
 import type { Rules } from './rule.js';
@@ -39,6 +42,7 @@ const DETAIL_FIELDS: ReadonlySet<string> = new Set([
 const IMMUTABLE_FIELDS: ReadonlySet<string> = new Set([
   'leadId',
   'leadType',
+  'personaId',
   'role',
   'source',
   'captureMethod',
@@ -59,6 +63,7 @@ export const captureRules: Rules<
       requireEmail(body.person?.email, 'person.email');
       requirePhone(body.person?.phone, 'person.phone');
       requireCountry(body.location?.country, 'location.country');
+      requireCampaign(decision, body.source?.campaignId, 'source.campaignId');
       const consents = body.consents.map((given, i) => ({
         ...given,
         purpose: knownPurpose(given.purpose, `consents.${i}.purpose`),
@@ -111,6 +116,8 @@ export const captureRules: Rules<
 
   SuspectDuplicate: {
     decide(decision, { candidateLeadId, score, basis }) {
+      // Told apart by a person once, they stay apart.
+      if (decision.lead.duplicates.get(candidateLeadId) === 'dismissed') return;
       decision.record('DuplicateSuspected', { candidateLeadId, score, basis });
     },
   },
@@ -137,6 +144,7 @@ function captureFirst(decision: Decision, body: Capture, consents: Consents): vo
       field: 'consents',
     },
   );
+  const account = body.accountId === undefined ? null : requireAccount(decision, body.accountId);
   const initialStage = body.initialStage ?? (interest.kind === 'none' ? 'subscriber' : 'lead');
   decision.lead = { ...decision.lead, leadType: body.leadType };
   decision.move(
@@ -163,6 +171,7 @@ function captureFirst(decision: Decision, body: Capture, consents: Consents): vo
     },
     { ownerId: body.ownerId ?? null, teamId: body.teamId ?? null },
   );
+  if (account !== null) assessLinked(decision, account.firmographics);
   recordRequest(decision, body);
 }
 
@@ -186,6 +195,9 @@ function captureAgain(decision: Decision, body: Capture, consents: Consents): vo
     if (decision.lead.consents.get(purpose) === 'granted') continue;
     decision.record('ConsentGranted', { purpose, basis, textVersion });
   }
+  // What the form says of the company does not outweigh what is known already.
+  if (body.accountId !== undefined && decision.lead.accountId === null)
+    linkAccount(decision, body.accountId, 'enrichment');
   recordRequest(decision, body);
   if (interest.kind !== 'none') promoteSubscriber(decision, eventId);
 }

@@ -1,6 +1,7 @@
 import { standardAgreement } from '#libs/policy/src/defaults.js';
 import type { Agreement } from '#libs/policy/src/documents.js';
 import { noteTwoWay, promoteSubscriber, showsInterest } from './automatic-transitions.js';
+import { requireCampaign } from './campaign-reference.js';
 import type { CommandBody } from './commands.js';
 import { knownPurpose } from './decide-capture.js';
 import type { Decision } from './decision.js';
@@ -39,6 +40,7 @@ export const contactRules: Rules<
       const behaviourId = body.behaviourId ?? decision.context.commandId;
       if (hasFact(decision.lead, 'BehaviourRecorded', behaviourId)) return;
       const { contentId, topicCode, campaignId, url, sessionId, count } = body;
+      requireCampaign(decision, campaignId, 'campaignId');
       const eventId = decision.record('BehaviourRecorded', {
         behaviourId,
         kind: kind.data,

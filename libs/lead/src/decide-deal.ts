@@ -23,6 +23,7 @@ export const dealRules: Rules<
   | 'SendProposal'
   | 'RaiseObjection'
   | 'ResolveObjection'
+  | 'ChangeDecisionMaker'
   | 'ReturnToQualification'
   | 'ResumeOpportunity'
   | 'WinDeal'
@@ -199,6 +200,15 @@ export const dealRules: Rules<
     },
   },
 
+  ChangeDecisionMaker: {
+    offered: hasDeal,
+    decide(decision, { kind, dealId, previousLeadId, newLeadId }) {
+      const deal = openDeal(decision, dealId);
+      decision.record('DecisionMakerChanged', { dealId: deal.dealId, previousLeadId, newLeadId, kind });
+      if (kind === 'left') returnWithoutDecisionMaker(decision, deal);
+    },
+  },
+
   ReturnToQualification: {
     from: ['OPPORTUNITY'],
     transition: true,
@@ -299,6 +309,16 @@ export const dealRules: Rules<
     },
   },
 };
+
+/** EP-12: T13 by P:decisionMakerLeft where the pipeline says so; otherwise the recorded fact is the proposal. A hold keeps its stage. */
+function returnWithoutDecisionMaker(decision: Decision, { dealId, stage }: Deal): void {
+  const { isImport, lead, pipeline } = decision;
+  const proposes = isImport || pipeline.decisionMakerLeft !== 'return';
+  if (proposes || lead.state !== 'OPPORTUNITY' || lead.onHold !== null) return;
+  const atMs = Math.max(decision.atMs, lead.lastTransitionAtMs);
+  const own = { dealId, reasonCode: 'decision_maker_left', fromDealStage: stage };
+  decision.move('OpportunityReturnedToQualification', 'SQL', own, { atMs });
+}
 
 const afterSale = (decision: Decision) =>
   decision.startClock('post_sale_followup', decision.atMs, decision.teamId, decision.lead.ownerId);

@@ -1,7 +1,9 @@
+import { handRaisesOf } from './absorption.js';
 import type { CommandBody } from './commands.js';
 import { clockAfter, stagesBetween, type Decision, type MoveOptions, type OwnData } from './decision.js';
 import { LeadError } from './errors.js';
 import type { LeadEvent, LeadEventData } from './events.js';
+import { failedHardCriteria } from './icp.js';
 import type { Rules } from './rule.js';
 import { startMetClock } from './sla-clocks.js';
 import {
@@ -211,6 +213,10 @@ function mark<T extends 'MarkedMQL' | 'MarkedPQL' | 'MarkedServiceQualified'>(
   handoff: Handoff,
 ): void {
   const { lead, pipeline, atMs } = decision;
+  const failed = failedHardCriteria(lead);
+  decision.guard(failed.length === 0, 'ICP_THRESHOLD_FAILED', `the company fails the ICP: ${failed.join(', ')}`, {
+    failed,
+  });
   const cooledMs = lead.lastTransitionAtMs + pipeline.recycleCooldownDays * DAY_MS;
   decision.guard(lead.state !== 'RECYCLED' || atMs >= cooledMs, 'RECYCLE_COOLDOWN', 'it was recycled only lately');
   const consents = new Set(lead.consents.values());
@@ -350,7 +356,8 @@ export function becomeSql(
   const override = byPolicy ? undefined : qualificationGuard(decision, body.override);
   if (!skips) {
     const start = cycleSince(decision.lead);
-    const { attempts, responses, handRaises } = decision.lead;
+    const { attempts, responses } = decision.lead;
+    const handRaises = handRaisesOf(decision.lead);
     decision.guard(
       [attempts, responses, handRaises].some((facts) => since(facts, start).length > 0),
       'NO_CONTACT_RECORDED',
@@ -411,7 +418,7 @@ function skipRuleFor(decision: Decision, asked: string | undefined): string {
   }
   const recycled = state === 'RECYCLED' ? lead.visits.at(-1) : undefined;
   const oldestMs = atMs - pipeline.handRaiseDays * DAY_MS;
-  const raised = since(lead.handRaises, recycled === undefined ? cycleSince(lead) : entryOf(recycled));
+  const raised = since(handRaisesOf(lead), recycled === undefined ? cycleSince(lead) : entryOf(recycled));
   if (!raised.some((raise) => raise.atMs >= oldestMs && raise.atMs <= atMs)) throw refused();
   return 'inbound_hand_raise';
 }

@@ -5,10 +5,13 @@ import { correctionRules } from './decide-correction.js';
 import { dealRules } from './decide-deal.js';
 import { holdRules } from './decide-hold.js';
 import { leavingRules } from './decide-leaving.js';
+import { merged, mergeRules } from './decide-merge.js';
+import { profileRules } from './decide-profile.js';
 import { qualificationRules } from './decide-qualification.js';
 import { Decision, iso, type DecideContext } from './decision.js';
 import { LeadError } from './errors.js';
 import type { LeadEvent } from './events.js';
+import { disqualifyByIcp } from './icp.js';
 import type { Rule, Rules } from './rule.js';
 import { settleClocks, type StoppingFact } from './sla-clocks.js';
 import type { LeadState } from './state.js';
@@ -19,18 +22,23 @@ export type { DecideContext } from './decision.js';
 /** Every command by the file of its family. */
 const rules: Rules<CommandName> = {
   ...captureRules,
+  ...profileRules,
   ...contactRules,
   ...qualificationRules,
   ...dealRules,
   ...leavingRules,
   ...holdRules,
   ...correctionRules,
+  ...mergeRules,
   /** What is due is settled before any command is decided: this one has nothing to add. */
   SettleClocks: { decide: () => undefined },
 };
 
 /** Who settles for a refused command of somebody else; any other settler is a sweeper. */
 export const SETTLE_ON_WRITE = 'system:settle-on-write';
+
+/** What still reaches a lead that was merged away (spec §2.6). */
+const AFTER_MERGE: ReadonlySet<CommandName> = new Set(['CompleteMerge', 'RevertMerge', 'SettleClocks']);
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -53,6 +61,7 @@ export function decide(lead: LeadState, command: LeadCommand, context: DecideCon
     if (lead.state === null && command.name !== 'CaptureLead') {
       throw new LeadError('LEAD_NOT_FOUND', 'there is no such lead');
     }
+    if (lead.mergedInto !== null && !AFTER_MERGE.has(command.name)) throw merged(lead.mergedInto.survivorLeadId);
     return decideBy(rules[command.name] as Rule<CommandName>, lead, command, context);
   } catch (error) {
     if (!(error instanceof LeadError)) throw error;
@@ -84,6 +93,7 @@ function decideBy<N extends CommandName>(
     });
   }
   rule.decide(decision, body);
+  disqualifyByIcp(decision);
   return decision.events;
 }
 

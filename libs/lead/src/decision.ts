@@ -1,6 +1,8 @@
 import type { Pipeline, ReasonKind } from '#libs/policy/src/documents.js';
 import { PolicyError } from '#libs/policy/src/errors.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import type { AccountFacts, KnownCampaigns } from './account-facts.js';
+import type { Absorption } from './absorption.js';
 import type { Actor } from './commands.js';
 import { LeadError, type LeadErrorCode, type LeadErrorFacts } from './errors.js';
 import { evolve } from './evolve.js';
@@ -25,10 +27,20 @@ export interface DecideContext {
   readonly commandId: string;
   readonly actor: Actor;
   readonly policies: PolicyBook;
+  /** The account that the command or else the lead names, as its own stream has it now; null: there is no such account. */
+  readonly account?: AccountFacts | null;
+  /** Absent: references to campaigns are not looked up. */
+  readonly campaigns?: KnownCampaigns;
   /** An id that is the same whenever this command asks for this name. */
   newId(name: string): string;
   /** Id of the nth event (from 0) of what `decide` returns, once-only clock events apart (`clockEventIdName`). */
   eventId(ordinal: number): string;
+  /** For MergeLeads: the lead to be merged away, as its stream has it (spec §2.6); `lead.state` null: there is none. */
+  readonly duplicate?: {
+    readonly mergeId: string;
+    readonly lead: LeadState;
+    readonly absorption: Absorption;
+  };
   /** Importing history (spec §9.3): no clocks, conversation guards waived, unrecorded stages skipped. */
   readonly import?: {
     readonly jobId: string;

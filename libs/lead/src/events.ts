@@ -128,6 +128,11 @@ export const qualificationAnswers = z.object({
   authority: qualificationAnswer.optional(),
   timing: qualificationAnswer.optional(),
 });
+export const journeyStage = z.enum(['awareness', 'consideration', 'decision']);
+/** Not at all … fully. */
+export const zeroToThree = z.int().min(0).max(3);
+export const linkBasis = z.enum(['domain', 'manual', 'enrichment']);
+const criterionResult = z.enum(['pass', 'fail', 'unknown']);
 const note = personal(text.optional());
 const contribution = z.object({ ruleId: code, mp: milliPoints });
 /** When the next escalation level of a breached clock falls due, unless it stops before; absent: no level is left. */
@@ -170,6 +175,74 @@ export const leadEventSchemas = {
     reason: z.enum(['routing', 'manual', 'owner_left', 'capacity']),
   }),
   DuplicateSuspected: z.object({ ...base, candidateLeadId: id, score: z.number().min(0).max(1), basis: z.array(code) }),
+  DuplicateDismissed: z.object({ ...base, candidateLeadId: id }),
+
+  // Merge (spec §2.6)
+  DuplicateAbsorbed: z.object({
+    ...base, mergeId: id, duplicateLeadId: id, duplicateRevision: z.int(),
+    /** The earlier of both captures as they were known then; `duplicateCapturedAt` alone is the duplicate's. */
+    effectiveCapturedAt: ts,
+    duplicateCapturedAt: ts,
+    /** What attribution counts: captures, repeated captures and behaviours of a campaign. */
+    touches: z.array(z.object({
+      kind: z.enum(['capture', 'repeat_capture', 'behaviour']), eventId: id, occurredAt: ts, recordedAt: ts,
+      channel: sourceChannel.optional(), sourceCode: code.optional(), campaignId: id.optional(),
+    })),
+    /** What the score counts, in the order of recording; `reply`: a LeadResponded. Nothing personal. */
+    behaviours: z.array(z.object({
+      kind: z.enum([...behaviourKind.options, 'reply']), eventId: id, behaviourId: id, occurredAt: ts, recordedAt: ts, count: z.int().min(1),
+      topicCode: code.optional(), contentId: id.optional(), campaignId: id.optional(),
+    })),
+    /** Older touches and behaviours that one event had no room for. */
+    omitted: z.int().optional(),
+    contact: z.object({ attempts: z.int(), responses: z.int(), lastContactAt: ts.optional() }),
+    identityKeys: z.array(z.object({ kind: identityKind, keyHash: z.string() })),
+  }),
+  MergedInto: z.object({ ...base, ...transition, mergeId: id, survivorLeadId: id }),
+  /** In both streams. */
+  MergeReverted: z.object({
+    ...base, mergeId: id, duplicateLeadId: id, survivorLeadId: id,
+    /** `given_up`: the duplicate was merged elsewhere or moved on before the merge was complete. */
+    cause: z.enum(['unmerged', 'given_up']),
+    reason: text.optional(),
+    /** Of the duplicate. */
+    restoredState: leadStateName.optional(),
+    /** Clocks that the merge had cancelled and that run again. */
+    reopenedClockIds: z.array(id).optional(),
+  }),
+
+  // Who it is and what it wants
+  ContactPersonVerified: z.object({ ...base, isDecisionMaker: z.boolean(), evidence: code, decisionMakerLeadId: id.optional() }),
+  PersonaAssigned: z.object({ ...base, personaId: id, personaVersion: z.int().min(1), confidence: z.number().min(0).max(1) }),
+  LeadTypeChanged: z.object({ ...base, from: code, to: code, reason: text }),
+  JourneyStageObserved: z.object({ ...base, stage: journeyStage, basis: z.enum(['behaviour', 'conversation', 'manual']) }),
+  GoalIdentified: z.object({ ...base, goal: personal(text.optional()), challengeCode: code, interestedInBuying: yesNoUnknown }),
+  BuyingIntentAssessed: z.object({
+    ...base, level: z.enum(['none', 'low', 'medium', 'high']), channel: code, evidenceEventId: id.optional(),
+  }),
+  BuyingQuestionsAnswered: z.object({
+    ...base, productKnowledge: zeroToThree, ourKnowledgeOfBusiness: zeroToThree, visitFrequencyPer30d: z.int().min(0),
+    understandsValue: zeroToThree, hasBudget: yesNoUnknown, wantsProposal: yesNoUnknown,
+  }),
+  IcpFitAssessed: z.object({
+    ...base, icpId: id, icpVersion: z.int().min(1), result: criterionResult,
+    failures: z.array(z.object({
+      criterion: code, required: text, actual: text,
+      /** Fails a criterion that the ICP calls hard: the lead may not be qualified (T4). */
+      hard: z.boolean(),
+    })),
+    /** Beside the spec: each criterion by itself, and what it was judged on, so that scoring reads the lead's own stream only. */
+    criteria: z.object({
+      industry: criterionResult, annualRevenue: criterionResult, employees: criterionResult, region: criterionResult,
+    }),
+    firmographics: z.object({
+      industry: code.optional(), annualRevenue: money.optional(), employees: z.int().optional(), country: z.string().optional(),
+    }),
+    accountId: id.optional(),
+  }),
+  LinkedToAccount: z.object({ ...base, accountId: id, basis: linkBasis }),
+  UnlinkedFromAccount: z.object({ ...base, accountId: id, basis: linkBasis }),
+  DataQualityChecked: z.object({ ...base, completeness: z.number().min(0).max(1), staleFields: z.array(code), verifiedAt: ts }),
 
   // Behaviour and contact
   BehaviourRecorded: z.object({
@@ -250,6 +323,9 @@ export const leadEventSchemas = {
   DealAmountChanged: z.object({ ...base, dealId: id, old: money, new: money, reason: text }),
   DealValueVerified: z.object({ ...base, dealId: id, amount: money, verifiedBy: id, evidence: code }),
   DealCloseDateChanged: z.object({ ...base, dealId: id, old: date, new: date, reason: text }),
+  DecisionMakerChanged: z.object({
+    ...base, dealId: id, previousLeadId: id.optional(), newLeadId: id.optional(), kind: z.enum(['left', 'replaced']),
+  }),
   ProposalSent: z.object({
     ...base, dealId: id, proposalId: id, amount: money, challengesAddressed: z.array(code), costIncluded: z.boolean(),
     implementationSteps: z.boolean(), expectedRoi: z.number().optional(), policyWarnings: z.array(code).optional(),

@@ -1,3 +1,4 @@
+import { absorbedOf, HAND_RAISES } from './absorption.js';
 import type { LeadEvent, LeadEventData } from './events.js';
 import { evolveClock } from './sla-clocks.js';
 import {
@@ -13,8 +14,6 @@ import {
 } from './state.js';
 import type { LeadStateName } from './states.js';
 
-/** Behaviours that are an active request, a hand-raise (spec §1). */
-export const HAND_RAISES: ReadonlySet<string> = new Set(['demo_request', 'pricing_request', 'contact_sales_request']);
 /** States a hold may lie on (T21). */
 export const HOLDABLE: ReadonlySet<LeadStateName> = new Set(['SAL', 'SQL', 'OPPORTUNITY']);
 
@@ -58,9 +57,9 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         ...data.location,
         timeZone: data.timeZone,
         companyName: data.companyName,
-        accountId: data.accountId,
       });
-      return enter({ ...lead, leadType: data.leadType, consents, details }, event, eventId, atMs);
+      const { leadType, role, accountId = null } = data;
+      return enter({ ...lead, leadType, role, accountId, consents, details }, event, eventId, atMs);
     }
     case 'CaptureRepeated':
       return { ...lead, details: { ...lead.details, ...withoutEmpty(event.data.newFields ?? {}) } };
@@ -75,6 +74,44 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         teamId: event.data.teamId,
         clocks: evolveClock(lead.clocks, event),
       };
+
+    case 'RoleIdentified': {
+      const { role, jobTitle } = event.data;
+      return { ...lead, role, details: jobTitle === undefined ? lead.details : { ...lead.details, jobTitle } };
+    }
+    case 'ContactPersonVerified': {
+      const { isDecisionMaker, decisionMakerLeadId = null } = event.data;
+      return { ...lead, contactPerson: { isDecisionMaker, decisionMakerLeadId } };
+    }
+    case 'PersonaAssigned':
+      return { ...lead, personaId: event.data.personaId };
+    case 'LeadTypeChanged':
+      return { ...lead, leadType: event.data.to };
+    case 'JourneyStageObserved':
+      return { ...lead, journeyStage: event.data.stage };
+    case 'GoalIdentified': {
+      const { goal = null, challengeCode, interestedInBuying } = event.data;
+      return { ...lead, goal: { text: goal, challengeCode, interestedInBuying } };
+    }
+    case 'BuyingIntentAssessed':
+      return { ...lead, buyingIntent: event.data.level };
+    case 'BuyingQuestionsAnswered': {
+      const { leadId: _, occurredAt: __, ...buyingQuestions } = event.data;
+      return { ...lead, buyingQuestions };
+    }
+    case 'IcpFitAssessed': {
+      const { icpId, icpVersion, result, failures, criteria, firmographics } = event.data;
+      return { ...lead, icpFit: { icpId, icpVersion, result, failures, criteria, firmographics } };
+    }
+    case 'LinkedToAccount':
+      // Another company: what was said of the former one does not hold of it.
+      return { ...lead, accountId: event.data.accountId, icpFit: null };
+    case 'UnlinkedFromAccount':
+      return { ...lead, accountId: null, icpFit: null };
+    case 'DataQualityChecked': {
+      const { completeness, staleFields, verifiedAt } = event.data;
+      return { ...lead, dataQuality: { completeness, staleFields, verifiedAtMs: Date.parse(verifiedAt) } };
+    }
 
     case 'BehaviourRecorded':
       if (!HAND_RAISES.has(event.data.kind)) return lead;
@@ -171,6 +208,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         returned: null,
         openObjections: new Set(),
         proposals: 0,
+        decisionMaker: null,
       };
       return enter({ ...lead, deal }, event, eventId, atMs, lead);
     }
@@ -182,6 +220,10 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return withDeal(lead, { amount: event.data.amount, verified: true });
     case 'DealCloseDateChanged':
       return withDeal(lead, { expectedCloseDate: event.data.new });
+    case 'DecisionMakerChanged': {
+      const { kind, previousLeadId = null, newLeadId = null } = event.data;
+      return withDeal(lead, { decisionMaker: { kind, previousLeadId, newLeadId, ...moment } });
+    }
     case 'ProposalSent':
       return withDeal(lead, { proposals: (lead.deal?.proposals ?? 0) + 1 });
     case 'ObjectionRaised': {
@@ -231,8 +273,24 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
     case 'OccurredAtCorrected':
       return correct(lead, event.data);
 
-    case 'RoleIdentified':
     case 'DuplicateSuspected':
+    case 'DuplicateDismissed': {
+      const verdict = event.type === 'DuplicateDismissed' ? 'dismissed' : 'suspected';
+      return { ...lead, duplicates: new Map(lead.duplicates).set(event.data.candidateLeadId, verdict) };
+    }
+    case 'DuplicateAbsorbed': {
+      const standing = lead.absorbed.find(({ mergeId }) => mergeId === event.data.mergeId);
+      const others = lead.absorbed.filter((one) => one !== standing);
+      const recordedAtMs = standing?.recordedAtMs ?? envelope.recordedAtMs;
+      return { ...lead, absorbed: [...others, absorbedOf(event.data, moment, recordedAtMs)] };
+    }
+    case 'MergedInto': {
+      const { mergeId, survivorLeadId } = event.data;
+      return enter({ ...lead, deal: null, mergedInto: { mergeId, survivorLeadId, atMs } }, event, eventId, atMs, lead);
+    }
+    case 'MergeReverted':
+      return unmerge(lead, event);
+
     case 'PostSaleFollowUpLogged':
     case 'CustomerFeedbackRecorded':
       return lead;
@@ -319,6 +377,23 @@ function undo(lead: LeadState, { voidedEventId }: LeadEventData<'TransitionVoide
     ownerId: sameOwner ? before.ownerId : lead.ownerId,
     teamId: sameOwner ? before.teamId : lead.teamId,
     lastTransitionAtMs: Math.max(before.lastTransitionAtMs, onHold?.sinceMs ?? before.lastTransitionAtMs),
+  };
+}
+
+/** Each side as without the merge: the survivor lets go of what it had absorbed, the duplicate is what it was. */
+function unmerge(lead: LeadState, event: Extract<LeadEvent, { readonly type: 'MergeReverted' }>): LeadState {
+  const { mergeId } = event.data;
+  const merge = lead.latestTransition;
+  if (lead.mergedInto?.mergeId !== mergeId || merge === null) {
+    return { ...lead, absorbed: lead.absorbed.filter((one) => one.mergeId !== mergeId) };
+  }
+  return {
+    ...lead,
+    ...merge.before,
+    visits: withExit(lead.visits.slice(0, -1), null),
+    latestTransition: merge.previous,
+    mergedInto: null,
+    clocks: evolveClock(lead.clocks, event),
   };
 }
 

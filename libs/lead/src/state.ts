@@ -1,3 +1,4 @@
+import type { Absorbed } from './absorption.js';
 import type { LeadEventData, LeadEventType } from './events.js';
 import type { SlaClock } from './sla-clocks.js';
 import { CYCLE_ENDING, type LeadStateName } from './states.js';
@@ -48,7 +49,22 @@ export interface Deal {
   readonly returned: Moment | null;
   readonly openObjections: ReadonlySet<string>;
   readonly proposals: number;
+  /** The latest change of who decides on the customer's side. */
+  readonly decisionMaker: DecisionMaker | null;
 }
+
+export interface DecisionMaker extends Moment {
+  readonly kind: 'left' | 'replaced';
+  readonly previousLeadId: string | null;
+  readonly newLeadId: string | null;
+}
+
+export type IcpFitOfLead = Pick<
+  LeadEventData<'IcpFitAssessed'>,
+  'icpId' | 'icpVersion' | 'result' | 'failures' | 'criteria' | 'firmographics'
+>;
+export type BuyingQuestions = Omit<LeadEventData<'BuyingQuestionsAnswered'>, 'leadId' | 'occurredAt'>;
+export type JourneyStage = LeadEventData<'JourneyStageObserved'>['stage'];
 
 export const QUALIFICATION_QUESTIONS = ['interest', 'need', 'budget', 'authority', 'timing'] as const;
 export type QualificationQuestion = (typeof QUALIFICATION_QUESTIONS)[number];
@@ -114,6 +130,12 @@ export interface HistoryEntry {
   readonly previous: HistoryEntry | null;
 }
 
+export interface MergedInto {
+  readonly mergeId: string;
+  readonly survivorLeadId: string;
+  readonly atMs: number;
+}
+
 export interface LeadState {
   readonly leadId: string;
   /** Of the last event folded; -1 before the capture. */
@@ -126,6 +148,29 @@ export interface LeadState {
   /** No later transition may have happened before it (spec §4.4 OUT_OF_ORDER). */
   readonly lastTransitionAtMs: number;
   readonly leadType: string;
+  /** In the buying decision; a title is no proof of it (EP-2). */
+  readonly role: LeadEventData<'RoleIdentified'>['role'];
+  /** Whether somebody has made sure that this is the person who decides; null: nobody has. */
+  readonly contactPerson: { readonly isDecisionMaker: boolean; readonly decisionMakerLeadId: string | null } | null;
+  readonly accountId: string | null;
+  /** The latest assessment against an ICP; null before the first and after the account is unlinked. */
+  readonly icpFit: IcpFitOfLead | null;
+  readonly personaId: string | null;
+  /** As observed; null: by the state (`journeyStageOf`). */
+  readonly journeyStage: JourneyStage | null;
+  /** `text` is null once the person is erased. */
+  readonly goal: {
+    readonly text: string | null;
+    readonly challengeCode: string;
+    readonly interestedInBuying: 'yes' | 'no' | 'unknown';
+  } | null;
+  readonly buyingIntent: LeadEventData<'BuyingIntentAssessed'>['level'] | null;
+  readonly buyingQuestions: BuyingQuestions | null;
+  readonly dataQuality: {
+    readonly completeness: number;
+    readonly staleFields: readonly string[];
+    readonly verifiedAtMs: number;
+  } | null;
   readonly ownerId: string | null;
   readonly teamId: string | null;
   /** By field name: personal and company details, for old values and repeat captures. */
@@ -147,6 +192,12 @@ export interface LeadState {
   readonly deferredUntilMs: number | null;
   readonly consents: ReadonlyMap<string, 'granted' | 'withdrawn'>;
   readonly clocks: ReadonlyMap<string, SlaClock>;
+  /** By the other lead's id: whether the two are held for one person (spec §2.5). */
+  readonly duplicates: ReadonlyMap<string, 'suspected' | 'dismissed'>;
+  /** Duplicates merged into this lead; `absorption.ts` unites them with its own facts. */
+  readonly absorbed: readonly Absorbed[];
+  /** In MERGED only. */
+  readonly mergedInto: MergedInto | null;
   readonly history: HistoryEntry | null;
 }
 
@@ -170,6 +221,16 @@ export function initialLead(leadId: string): LeadState {
     latestTransition: null,
     lastTransitionAtMs: Number.NEGATIVE_INFINITY,
     leadType: '',
+    role: 'unknown',
+    contactPerson: null,
+    accountId: null,
+    icpFit: null,
+    personaId: null,
+    journeyStage: null,
+    goal: null,
+    buyingIntent: null,
+    buyingQuestions: null,
+    dataQuality: null,
     ownerId: null,
     teamId: null,
     details: {},
@@ -187,6 +248,9 @@ export function initialLead(leadId: string): LeadState {
     deferredUntilMs: null,
     consents: new Map(),
     clocks: new Map(),
+    duplicates: new Map(),
+    absorbed: [],
+    mergedInto: null,
     history: null,
   };
 }
