@@ -2,6 +2,28 @@ import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { ClockType, LeadEventData, LeadEventType } from '#libs/lead/src/events.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import {
+  type Activities,
+  actKind,
+  loadActivities,
+  noActivities,
+  packActivities,
+  recordAct,
+  retimeAct,
+} from './activity.js';
+import {
+  type DealHistory,
+  emptyHistory,
+  lastOf,
+  loadHistory,
+  openedHistory,
+  packHistory,
+  ppmOf,
+  recordChange,
+  resumedIn,
+  retime,
+  voidVisit,
+} from './deal-history.js';
 
 /**
  * What the reports know about one lead: its standing visits, handoffs, clocks and deals, folded from the open fields of
@@ -38,6 +60,7 @@ export interface LeadRow {
   handoffs: Handoff[];
   clocks: Clock[];
   deals: Deal[];
+  activities: Activities;
   /** Derived and never packed: facts and their shared text, dropped by whatever event changes them. */
   memo: { dims?: string; facts?: readonly unknown[] };
 }
@@ -174,6 +197,7 @@ export interface Deal {
   stage: string | null;
   amount: Money | null;
   expectedCloseDate: string | null;
+  history: DealHistory;
   closed: {
     kind: DealClosing;
     /** Index of the closing visit; its entry is the closing instant unless the sale names its own `closedAt`. */
@@ -242,6 +266,7 @@ export function emptyRow(leadId: string): LeadRow {
     handoffs: [],
     clocks: [],
     deals: [],
+    activities: noActivities(),
     memo: {},
   };
 }
@@ -339,6 +364,12 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
     row.memo = {};
     transition(row, event);
     return row;
+  }
+  if (
+    (actKind(event.type) !== undefined || event.type === 'ContactDeferred') &&
+    recordAct(row.activities, event, occurredMs(event))
+  ) {
+    row.memo.facts = undefined;
   }
   switch (event.type) {
     case 'CaptureRepeated':
@@ -515,9 +546,18 @@ function transition(row: LeadRow, event: RecordedEvent): void {
     case 'OpportunityOpened':
       openDeal(row, event.data as LeadEventData<'OpportunityOpened'>, index);
       return;
+    case 'OpportunityResumed': {
+      const { dealId, dealStage } = event.data as LeadEventData<'OpportunityResumed'>;
+      const deal = row.deals.findLast((one) => one.dealId === dealId);
+      if (deal === undefined) return;
+      resumedIn(deal.history, dealStage, index);
+      deal.stage = dealStage;
+      return;
+    }
     case 'DealWon': {
       const won = event.data as LeadEventData<'DealWon'>;
-      closeDeal(row, won.dealId, 'won', index, instant(won.closedAt), won.amount, null);
+      const deal = closeDeal(row, won.dealId, 'won', index, instant(won.closedAt), won.amount, null);
+      deal.history.fxPpm = ppmOf(won.fxRateToReporting);
       return;
     }
     case 'DealLost': {
@@ -643,6 +683,7 @@ function openDeal(row: LeadRow, data: LeadEventData<'OpportunityOpened'>, visit:
     stage: data.dealStage,
     amount: data.amount,
     expectedCloseDate: data.expectedCloseDate,
+    history: openedHistory(data, visit),
     closed: null,
   });
 }
@@ -655,11 +696,19 @@ function closeDeal(
   closedAtMs: number | null,
   amount: Money | null,
   reason: string | null,
-): void {
+): Deal {
   let deal = row.deals.findLast((one) => one.dealId === dealId);
   if (deal === undefined) {
     // Imported history need not have recorded the opening.
-    deal = { dealId, openedIn: visit, stage: null, amount, expectedCloseDate: null, closed: null };
+    deal = {
+      dealId,
+      openedIn: visit,
+      stage: null,
+      amount,
+      expectedCloseDate: null,
+      history: emptyHistory(),
+      closed: null,
+    };
     row.deals.push(deal);
   }
   deal.closed = {
@@ -671,6 +720,7 @@ function closeDeal(
     team: row.team,
     owner: row.owner,
   };
+  return deal;
 }
 
 function dealChanged(row: LeadRow, event: RecordedEvent): void {
@@ -679,8 +729,10 @@ function dealChanged(row: LeadRow, event: RecordedEvent): void {
   const deal = row.deals.findLast((one) => one.dealId === dealId);
   if (deal === undefined) return;
   row.memo.facts = undefined;
+  recordChange(deal.history, event, occurredMs(event), row.visits.length - 1);
   if (event.type === 'DealStageChanged') deal.stage = (event.data as LeadEventData<'DealStageChanged'>).to;
   if (event.type === 'DealAmountChanged') deal.amount = (event.data as LeadEventData<'DealAmountChanged'>).new;
+  if (event.type === 'DealValueVerified') deal.amount = (event.data as LeadEventData<'DealValueVerified'>).amount;
   if (event.type === 'DealCloseDateChanged') {
     deal.expectedCloseDate = (event.data as LeadEventData<'DealCloseDateChanged'>).new;
   }
@@ -732,7 +784,11 @@ function voidTransition(row: LeadRow, event: RecordedEvent): void {
     handoff.failedCriteria = [];
   }
   row.deals = row.deals.filter((deal) => deal.openedIn !== index);
-  for (const deal of row.deals) if (deal.closed?.in === index) deal.closed = null;
+  for (const deal of row.deals) {
+    if (deal.closed?.in === index) deal.closed = null;
+    voidVisit(deal.history, index);
+    deal.stage = lastOf(deal.history, 'stage') as string | null;
+  }
   for (const clockId of data.reopenedClockIds ?? []) {
     const clock = clockOf(row, clockId);
     // As libs/lead has it: a breach retracted because of the voided fact stands again, without a second event.
@@ -763,6 +819,8 @@ function correctOccurredAt(row: LeadRow, data: LeadEventData<'OccurredAtCorrecte
     if (hold.eventIds[0] === data.correctedEventId) hold.sinceMs = newMs;
     if (hold.eventIds[1] === data.correctedEventId) hold.endMs = newMs;
   }
+  for (const deal of row.deals) retime(deal.history, data.correctedEventId, newMs);
+  retimeAct(row.activities, instant(data.old), newMs);
   const early = row.early.find(([eventId]) => eventId === data.correctedEventId);
   if (early !== undefined) early[1] = newMs;
   else if (newMs < (row.visits[0]?.enteredMs ?? -Infinity)) row.early.push([data.correctedEventId, newMs]);
@@ -888,6 +946,7 @@ type Packed = [
     clocks: unknown[][],
     deals: unknown[][],
     early: [string, number][],
+    activities: ReturnType<typeof packActivities>,
   ],
 ];
 /** state + 16 · cycle, entered, transition type, event id, recorded − entered, actor, details. */
@@ -946,7 +1005,9 @@ export function packRow(row: LeadRow): string {
       row.holds.length +
       row.handoffs.length +
       row.clocks.length +
-      row.deals.length >
+      row.deals.length +
+      row.activities.acts.length +
+      row.activities.deferrals.length >
     0
   ) {
     packed.push([
@@ -971,6 +1032,7 @@ export function packRow(row: LeadRow): string {
       row.clocks.map((clock) => packClock(clock, base)),
       row.deals.map((deal) => packDeal(deal, base)),
       row.early.map(([eventId, atMs]) => [eventId, atMs - base]),
+      packActivities(row.activities, base),
     ]);
   }
   return JSON.stringify(packed);
@@ -1012,6 +1074,7 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.clocks = rest[3].map((packed) => loadClock(packed, base));
   row.deals = rest[4].map((packed) => loadDeal(packed, base));
   row.early = rest[5].map(([eventId, at]) => [eventId, at + base]);
+  row.activities = loadActivities(rest[6], base);
   return row;
 }
 
@@ -1175,7 +1238,14 @@ const loadMoney = (packed: [number, string] | null): Money | null =>
   packed === null ? null : { amountMinor: packed[0], currency: packed[1] };
 
 function packDeal(deal: Deal, base: number): unknown[] {
-  const packed: unknown[] = [deal.dealId, deal.openedIn, deal.stage, packMoney(deal.amount), deal.expectedCloseDate];
+  const packed: unknown[] = [
+    deal.dealId,
+    deal.openedIn,
+    deal.stage,
+    packMoney(deal.amount),
+    deal.expectedCloseDate,
+    packHistory(deal.history, base),
+  ];
   if (deal.closed !== null) {
     const { kind, in: visit, closedAtMs, amount, reason, team, owner } = deal.closed;
     packed.push(DEAL_CLOSINGS.indexOf(kind), visit, minus(closedAtMs, base), packMoney(amount), reason, team, owner);
@@ -1184,27 +1254,42 @@ function packDeal(deal: Deal, base: number): unknown[] {
 }
 
 function loadDeal(packed: unknown[], base: number): Deal {
-  const [dealId, openedIn, stage, amount, expectedCloseDate, kind, visit, closedAt, closedAmount, reason, team, owner] =
-    packed as [
-      string,
-      number,
-      string | null,
-      [number, string] | null,
-      string | null,
-      number?,
-      number?,
-      (number | null)?,
-      ([number, string] | null)?,
-      (string | null)?,
-      (string | null)?,
-      (string | null)?,
-    ];
+  const [
+    dealId,
+    openedIn,
+    stage,
+    amount,
+    expectedCloseDate,
+    history,
+    kind,
+    visit,
+    closedAt,
+    closedAmount,
+    reason,
+    team,
+    owner,
+  ] = packed as [
+    string,
+    number,
+    string | null,
+    [number, string] | null,
+    string | null,
+    ReturnType<typeof packHistory>,
+    number?,
+    number?,
+    (number | null)?,
+    ([number, string] | null)?,
+    (string | null)?,
+    (string | null)?,
+    (string | null)?,
+  ];
   return {
     dealId,
     openedIn,
     stage,
     amount: loadMoney(amount),
     expectedCloseDate,
+    history: loadHistory(history, base),
     closed:
       kind === undefined
         ? null

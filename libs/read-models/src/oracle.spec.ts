@@ -343,7 +343,7 @@ class Player {
               can(() => {
                 const dealId = lead.newId('deal');
                 const amount = { amountMinor: 1000 + step.value, currency: 'EUR' };
-                const data = { dealId, amount, dealStage: 'demo', expectedCloseDate: '2018-09-01' };
+                const data = { dealId, amount, dealStage: 'demo', expectedCloseDate: '2018-09-01', horizon: 'short' };
                 this.go('OpportunityOpened', 'OPPORTUNITY', atMs, nowMs, data);
                 lead.dealId = dealId;
               });
