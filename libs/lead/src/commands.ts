@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TRACK_KINDS } from '#libs/policy/src/engagement.js';
 import { LeadError, type FieldError } from './errors.js';
 import {
   captureMethod,
@@ -227,6 +228,36 @@ export const leadCommandSchemas = {
     sentiment: z.enum(['positive', 'neutral', 'negative', 'opt_out']).default('neutral'),
     note: text.optional(),
   }),
+  EnrolInNurture: body({
+    /** Default: the track that the lead was recycled to. */
+    trackId: id.optional(),
+    /** Of a track that the pipeline does not list; default by the lead's state. */
+    trackKind: z.enum(TRACK_KINDS).optional(),
+    personaId: id.optional(),
+    segmentId: id.optional(),
+    journeyStage: journeyStage.optional(),
+    goal: text.optional(),
+  }),
+  ExitNurture: body({
+    /** Default: the track it is on. */
+    trackId: id.optional(),
+    /** Default: completed; a lead that was lost or recycled leaves its track for a reason (EP-11). */
+    reason: z.enum(['replied', 'qualified', 'completed', 'withdrawn']).optional(),
+  }),
+  LogNurtureTouch: body({
+    /** Default: the track it is on, or was recycled to. */
+    trackId: id.optional(),
+    /** Default: the one after the last. */
+    step: z.int().min(1).max(100_000).optional(),
+    channel: code.default('email'),
+    contentId: id.optional(),
+    /** One message to many people. */
+    oneToMany: z.boolean().default(true),
+  }),
+  StartContactSequence: body({
+    /** Default: the first of the agreement. */
+    sequenceId: code.optional(),
+  }),
   BookMeeting: body({ at: instant, kind: meetingKind.default('discovery'), meetingId: id.optional() }),
   LogMeeting: body({
     outcome: z.enum(['successful', 'unsuccessful', 'no_show']),
@@ -397,6 +428,7 @@ export const leadCommandSchemas = {
     reason: z.enum(['late_evidence', 'calendar_correction']).default('late_evidence'),
     approvedBy: id,
   }),
+  RebaseClock: body({ clockId: id, reason: requiredText, approvedBy: id }),
   SuspectDuplicate: body({
     candidateLeadId: id,
     score: z.number().min(0).max(1).default(1),
@@ -488,6 +520,10 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   WithdrawConsent: { action: 'withdraw-consent', roles: [...facts, 'dpo'], commutes: true },
   LogContactAttempt: fact('contact-attempts'),
   LogResponse: fact('responses'),
+  EnrolInNurture: decision('enrol-in-nurture', facts),
+  ExitNurture: decision('exit-nurture', facts),
+  LogNurtureTouch: fact('log-nurture-touch'),
+  StartContactSequence: decision('start-contact-sequence', facts),
   BookMeeting: fact('book-meeting'),
   LogMeeting: fact('log-meeting'),
   DeferContact: fact('defer-contact'),
@@ -526,6 +562,7 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   VoidTransition: decision('void-transition', ['ops']),
   CorrectOccurredAt: decision('correct-occurred-at', ['ops']),
   RetractBreach: decision('retract-breach', ['ops']),
+  RebaseClock: decision('rebase-clock', ['ops']),
   MergeLeads: decision('merge', ['ops']),
   UnmergeLeads: decision('unmerge', ['ops']),
   DismissDuplicate: { action: 'dismiss-duplicate', roles: ['ops'], commutes: true },

@@ -39,6 +39,13 @@ export const HTTP_STATUS = {
   NO_TWO_WAY_EVIDENCE: 422,
   NO_CONSENT: 422,
   CHANNEL_NOT_ALLOWED: 422,
+  UNKNOWN_TRACK: 422,
+  TRACK_NOT_ALLOWED: 422,
+  UNKNOWN_SEQUENCE: 422,
+  // Engagement policies that block (spec §3.9); the others refuse with a code that is here already
+  PITCH_BEFORE_GOAL: 422,
+  WRONG_CONTACT: 422,
+  CONTACT_CAP_EXCEEDED: 422,
   // Qualification and handoff
   INVALID_TRANSITION: 422,
   REASON_REQUIRED: 422,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TRACK_KINDS } from '#libs/policy/src/engagement.js';
 import { LEAD_STATES } from './states.js';
 
 /**
@@ -134,6 +135,9 @@ export const zeroToThree = z.int().min(0).max(3);
 export const linkBasis = z.enum(['domain', 'manual', 'enrichment']);
 const criterionResult = z.enum(['pass', 'fail', 'unknown']);
 const note = personal(text.optional());
+const trackKind = z.enum(TRACK_KINDS);
+/** Engagement policies that only warned (spec §3.9): the policy, then the code it refuses with where it blocks. */
+const policyWarnings = z.array(code).optional();
 const contribution = z.object({ ruleId: code, mp: milliPoints });
 /** When the next escalation level of a breached clock falls due, unless it stops before; absent: no level is left. */
 const nextLevelAt = ts.optional();
@@ -253,12 +257,25 @@ export const leadEventSchemas = {
     ...base, purpose: consent.shape.purpose, basis: code, channel: code.optional(), textVersion: z.string().max(64).optional(),
   }),
   ConsentWithdrawn: z.object({ ...base, purpose: consent.shape.purpose, channel: code.optional() }),
+  EnrolledInNurture: z.object({
+    ...base, trackId: id, trackKind, personaId: id.optional(), segmentId: id.optional(), journeyStage: journeyStage.optional(),
+    goal: personal(text.optional()), policyWarnings,
+  }),
+  NurtureExited: z.object({
+    ...base, trackId: id, reason: z.enum(['replied', 'qualified', 'completed', 'withdrawn']), policyWarnings,
+  }),
+  NurtureTouchSent: z.object({
+    ...base, trackId: id, step: z.int().min(1), channel: code, contentId: id.optional(), oneToMany: z.boolean(), policyWarnings,
+  }),
+  ContactSequenceStarted: z.object({
+    ...base, sequenceId: code, agreementVersion: z.int(), attemptsPlanned: z.int(), policyWarnings,
+  }),
   ContactSequenceExhausted: z.object({ ...base, sequenceId: code, attemptsMade: z.int(), responses: z.int() }),
   ContactAttempted: z.object({
     ...base, attemptId: id, channel: contactChannel, oneToOne: z.boolean(), automated: z.boolean(), qualifies: z.boolean(),
     intent: z.enum(['discover', 'educate', 'pitch', 'follow_up']),
     outcome: z.enum(['no_answer', 'voicemail', 'sent', 'bounced', 'connected', 'wrong_person']),
-    sequenceStep: z.int().optional(), durationS: seconds.optional(), note, policyWarnings: z.array(code).optional(),
+    sequenceStep: z.int().optional(), durationS: seconds.optional(), note, policyWarnings,
   }),
   LeadResponded: z.object({
     ...base, channel: code, inReplyTo: id.optional(), sentiment: z.enum(['positive', 'neutral', 'negative', 'opt_out']), note,
@@ -328,7 +345,7 @@ export const leadEventSchemas = {
   }),
   ProposalSent: z.object({
     ...base, dealId: id, proposalId: id, amount: money, challengesAddressed: z.array(code), costIncluded: z.boolean(),
-    implementationSteps: z.boolean(), expectedRoi: z.number().optional(), policyWarnings: z.array(code).optional(),
+    implementationSteps: z.boolean(), expectedRoi: z.number().optional(), policyWarnings,
   }),
   ObjectionRaised: z.object({ ...base, dealId: id, objectionId: id, code, note }),
   ObjectionResolved: z.object({ ...base, dealId: id, objectionId: id, how: text }),
@@ -392,6 +409,15 @@ export const leadEventSchemas = {
     ...base, clockId: id, evidenceEventId: id, reason: z.enum(['late_evidence', 'voided_transition', 'calendar_correction']),
     approvedBy: id.optional(),
   }),
+
+  /** With what the spec leaves open: the terms it runs under from now on, and since when where that was corrected too. */
+  SlaClockRebased: z.object({
+    ...base, clockId: id, oldDueAt: ts, newDueAt: ts, newWarnAt: ts.optional(), newStartedAt: ts.optional(),
+    targetOpenS: seconds, agreementId: id, agreementVersion: z.int(), calendarId: id, calendarVersion: z.int(), approvedBy: id,
+    reason: text.optional(),
+  }),
+  /** A derived timer, no clock: once per silence, at the instant its limit passed (spec §6.1 stagnation, §7.19). */
+  LeadWentStale: z.object({ ...base, state: leadStateName, dealStage: code.optional(), since: ts, limitS: seconds }),
 
   // Corrections (spec §9.5)
   TransitionVoided: z.object({

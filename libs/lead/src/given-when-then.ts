@@ -36,6 +36,11 @@ const USUAL: Partial<Record<CommandName, Actor>> = {
   RetractBreach: person('ops'),
   SettleClocks: SYSTEM,
   SuspectDuplicate: SYSTEM,
+  MergeLeads: person('ops'),
+  UnmergeLeads: person('ops'),
+  DismissDuplicate: person('ops'),
+  CompleteMerge: SYSTEM,
+  RevertMerge: SYSTEM,
 };
 
 const CAPTURE = {
@@ -77,6 +82,8 @@ export class Scenario {
   #sweeps = 0;
 
   policies = DEFAULT_POLICIES;
+  /** What the next MergeLeads takes over. */
+  duplicate: DecideContext['duplicate'];
 
   constructor(private readonly importing?: DecideContext['import']) {}
 
@@ -179,6 +186,7 @@ export class Scenario {
       newId: (name) => `${commandId}/${name}`,
       eventId: (ordinal) => `${commandId}/${ordinal}`,
       ...(this.importing === undefined ? {} : { import: this.importing }),
+      ...(this.duplicate === undefined ? {} : { duplicate: this.duplicate }),
     };
   }
 
@@ -202,8 +210,9 @@ export const ts = (time: string): string => new Date(instant(time)).toISOString(
 export type Stage = 'SUBSCRIBER' | 'LEAD' | 'PROSPECT' | 'MQL' | 'SAL' | 'SQL' | 'OPPORTUNITY' | 'CUSTOMER' | 'LOST' | 'RECYCLED' | 'DISQUALIFIED' | 'JUNK'; // prettier-ignore
 
 /** A lead brought to a state on Monday 2026-03-02 at 10:00, by the usual way. */
-export function given(stage: Stage): Scenario {
+export function given(stage: Stage, leadId = 'lead'): Scenario {
   const lead = new Scenario();
+  lead.lead = initialLead(leadId);
   const captured = () => lead.do('CaptureLead', CAPTURE);
   const handedOff = () => captured().do('MarkMQL', { reason: 'fits' });
   const accepted = () => handedOff().do('AcceptLead');

@@ -128,6 +128,10 @@ export function evolveClock(clocks: SlaClocks, event: LeadEvent): SlaClocks {
       const reopened = event.data.reopenedClockIds ?? [];
       return mapClocks(clocks, (clock) => (reopened.includes(clock.clockId) ? reopenedClock(clock) : clock));
     }
+    case 'MergeReverted': {
+      const running = event.data.reopenedClockIds ?? [];
+      return mapClocks(clocks, (clock) => (running.includes(clock.clockId) ? uncancelledClock(clock) : clock));
+    }
     default:
       return clocks;
   }
@@ -238,10 +242,9 @@ const parsed = (instant: string | undefined): number | undefined =>
  * voided fact stands again without a second event: a clock breaches at most once (spec §6.6.1).
  */
 function reopenedClock(clock: SlaClock): SlaClock {
-  const status = clock.breachedAtMs !== undefined ? 'breached' : clock.pausedAtMs !== undefined ? 'paused' : 'running';
   return {
     ...clock,
-    status,
+    status: statusBeforeItsEnd(clock),
     breachRetracted: false,
     stoppedAtMs: undefined,
     outcome: undefined,
@@ -250,6 +253,16 @@ function reopenedClock(clock: SlaClock): SlaClock {
     cancelReason: undefined,
   };
 }
+
+/** As before its cancellation: a merge that is taken back leaves no trace, not even on a retracted breach. */
+const uncancelledClock = (clock: SlaClock): SlaClock => ({
+  ...clock,
+  status: statusBeforeItsEnd(clock),
+  cancelReason: undefined,
+});
+
+const statusBeforeItsEnd = ({ breachedAtMs, pausedAtMs }: SlaClock): ClockStatus =>
+  breachedAtMs !== undefined ? 'breached' : pausedAtMs !== undefined ? 'paused' : 'running';
 
 // ---- events
 
