@@ -1,0 +1,99 @@
+import { compileModel, type CompiledModel } from './compile.js';
+import { checkScoringModel, isScoringEventType, scoringEventSchemas, type ScoringEvent } from './model.js';
+
+interface Span {
+  readonly fromMs: number;
+  /** null: retired from then on. */
+  readonly model: CompiledModel | null;
+}
+
+/**
+ * Every scoring model there ever was, folded from the `scoringmodel-<id>` streams in log order, and which was in force when: the
+ * activation with the greatest `effectiveFrom` ≤ t, of whichever family (spec §2.4).
+ */
+export class ModelBook {
+  readonly #families = new Map<
+    string,
+    { readonly versions: Map<number, CompiledModel>; readonly activated: Set<number> }
+  >();
+  readonly #spans: (Span & { readonly modelId: string })[] = [];
+
+  /**
+   * Folds one event; other types and streams are ignored.
+   * @throws ZodError for a payload that is not of its schema, ScoringError for a model that is none; the book is then unchanged
+   */
+  apply(event: { readonly stream: string; readonly type: string; readonly data: unknown }): void {
+    if (!isScoringEventType(event.type)) return;
+    const data = scoringEventSchemas[event.type].parse(event.data);
+    this.#fold(event.stream.slice(event.stream.indexOf('-') + 1), { type: event.type, data } as ScoringEvent);
+  }
+
+  #fold(modelId: string, { type, data }: ScoringEvent): void {
+    const family = this.#family(modelId);
+    switch (type) {
+      case 'ScoringModelDrafted': {
+        const { occurredAt: _, version, ...document } = data;
+        const compiled = compileModel(checkScoringModel(document), { modelId, version });
+        // Immutable after activation (spec §2.4).
+        if (!family.activated.has(version)) family.versions.set(version, compiled);
+        return;
+      }
+      case 'ScoringModelActivated': {
+        const model = family.versions.get(data.version);
+        if (model === undefined) return;
+        family.activated.add(data.version);
+        this.#insert({ fromMs: Date.parse(data.effectiveFrom), modelId, model });
+        return;
+      }
+      case 'ScoringModelRetired':
+        return this.#insert({ fromMs: Date.parse(data.occurredAt), modelId, model: null });
+      case 'ScoringModelValidated':
+      case 'ScoringModelApproved':
+        return;
+    }
+  }
+
+  #family(modelId: string) {
+    let family = this.#families.get(modelId);
+    if (family === undefined) this.#families.set(modelId, (family = { versions: new Map(), activated: new Set() }));
+    return family;
+  }
+
+  /** Ascending by `fromMs`; of two with one instant the later recorded one holds. */
+  #insert(span: Span & { readonly modelId: string }): void {
+    let at = this.#spans.length;
+    while (at > 0 && this.#spans[at - 1]!.fromMs > span.fromMs) at--;
+    this.#spans.splice(at, 0, span);
+  }
+
+  /** The model that scores at an instant; null: none is active then. */
+  inForce(atMs: number): CompiledModel | null {
+    return this.#before(this.#spans.length, atMs);
+  }
+
+  /** The one that was in force until the one in force at `atMs` took its place; null: none was. */
+  predecessor(atMs: number): CompiledModel | null {
+    const present = this.inForce(atMs);
+    for (let i = this.#spans.length - 1; i >= 0; i--) {
+      const { fromMs, model } = this.#spans[i]!;
+      if (fromMs <= atMs && model === present) return this.#before(i, atMs);
+    }
+    return null;
+  }
+
+  #before(end: number, atMs: number): CompiledModel | null {
+    const retired = new Set<string>();
+    for (let i = end - 1; i >= 0; i--) {
+      const { fromMs, model, modelId } = this.#spans[i]!;
+      if (fromMs > atMs || retired.has(modelId)) continue;
+      if (model !== null) return model;
+      retired.add(modelId);
+    }
+    return null;
+  }
+
+  /** Any version ever drafted, in force or not. */
+  get(modelId: string, version: number): CompiledModel | null {
+    return this.#families.get(modelId)?.versions.get(version) ?? null;
+  }
+}
