@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { open } from 'lmdb';
 import { EmbeddedLog } from './embedded-log.js';
 import type { ExpectedRevision } from './event-log.js';
 import { eventLogContract, failure, newEvent } from './event-log.contract.js';
@@ -16,6 +17,26 @@ eventLogContract('the embedded log', async () => {
     stop: async () => rmSync(dir, { recursive: true }),
   };
 });
+
+/** The log of one folder in another, as it was stored before blocks were compressed. */
+async function copyUncompressed(from: string, to: string): Promise<void> {
+  const openFiles = (dir: string, compression: object) => {
+    const root = open({ path: join(dir, 'events.lmdb'), noSubdir: true, maxDbs: 4 });
+    return {
+      root,
+      blocks: root.openDB<Buffer, number>('blocks', { encoding: 'binary', ...compression }),
+      index: root.openDB<Buffer, Buffer>('index', { encoding: 'binary', keyEncoding: 'binary' }),
+      owner: root.openDB<string, string>('owner', { encoding: 'string', useVersions: true }),
+    };
+  };
+  const source = openFiles(from, { compression: { threshold: 1_000, dictionary: Buffer.alloc(0) } });
+  const target = openFiles(to, {});
+  for (const key of source.blocks.getKeys()) await target.blocks.put(key, source.blocks.getBinary(key)!);
+  for (const { key, value } of source.index.getRange()) await target.index.put(key, value);
+  await target.owner.put('writer', source.owner.get('writer')!, source.owner.getEntry('writer')!.version!);
+  await source.root.close();
+  await target.root.close();
+}
 
 describe('the embedded log by itself', () => {
   let dir: string;
@@ -54,6 +75,35 @@ describe('the embedded log by itself', () => {
       events: [newEvent('$metadata', { ...metadata })],
     });
   };
+
+  it('keeps its events in fewer bytes than they have', async () => {
+    const text = 'meets the agreed criteria '.repeat(4);
+    for (let n = 0; n < 20; n++) {
+      const events = Array.from({ length: 500 }, () => newEvent('Noted', { text }));
+      await log.append({ stream: `s-${n}`, expectedRevision: 'any', events });
+    }
+    expect(statSync(join(dir, 'events.lmdb')).size).toBeLessThan(20 * 500 * text.length);
+    const events = await log.readStream('s-7');
+    expect(events.map(({ data }) => data.text)).toEqual(Array.from({ length: 500 }, () => text));
+  });
+
+  it('reads and goes on with a log that was begun uncompressed', async () => {
+    // a block that begins with the number 254 looks like a compressed one
+    for (const stream of ['s', 't']) await fill(stream, 254);
+    await fill('s', 255);
+    await log.close();
+    const compressed = dir;
+    dir = mkdtempSync(join(tmpdir(), 'embedded-log-'));
+    await copyUncompressed(compressed, dir);
+    rmSync(compressed, { recursive: true });
+    log = await EmbeddedLog.open({ dir, clock });
+    await fill('t', 254);
+    await reopen();
+    expect(await revisions('s')).toEqual(Array.from({ length: 509 }, (_, n) => n));
+    expect((await log.readStream('t')).map(({ data }) => data.n)).toEqual(
+      Array.from({ length: 508 }, (_, n) => n % 254),
+    );
+  });
 
   it('dates events by the clock it was given', async () => {
     nowMs = 1_400_000_000_123;
