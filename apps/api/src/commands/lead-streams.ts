@@ -42,9 +42,12 @@ export interface LeadStreamsOptions {
   readonly clock: Clock;
   /** Events say themselves when they were recorded: the store's own time is not the test clock's. */
   readonly testClock?: boolean;
-  /** Folded leads kept in memory. */
+  /** Folded leads kept in memory (default 2,000, about 7 KB each). */
   readonly cacheSize?: number;
 }
+
+/** Those being worked on. Of more the young generation would have to copy many that are never asked for again. */
+const CACHED_LEADS = 2_000;
 
 export const leadStream = (leadId: string): string => `lead-${leadId}`;
 
@@ -64,7 +67,7 @@ export class LeadStreams {
         evolve: (state, event, envelope) => this.#evolve(state, event, envelope),
         read: (stream, events) => this.open(leadIdOf(stream), events),
       },
-      cache: new LruMap<string, FoldedStream<LeadState>>(options.cacheSize ?? 10_000),
+      cache: new LruMap<string, FoldedStream<LeadState>>(options.cacheSize ?? CACHED_LEADS),
       turns: new Turns(),
       nowMs: () => clock.nowMs(),
     };
