@@ -63,6 +63,32 @@ export function checkAgreement({ clocks }: AgreementDocument): void {
   }
 }
 
+/** What an agreement must define before it comes into force (spec §6.9), however it words the term. */
+const AGREED_TERMS: Readonly<Record<string, RegExp>> = {
+  'lifecycle stages': /life.?cycle/i,
+  'lead types': /lead types?/i,
+  'deal stages': /deal stages?/i,
+  'lead status': /status/i,
+  'score criteria': /scor/i,
+  MQL: /\bmqls?\b|marketing.qualified/i,
+  SAL: /\bsals?\b|sales.accepted/i,
+  SQL: /\bsqls?\b|sales.qualified/i,
+};
+
+/**
+ * Refuses an agreement that leaves open what it is about: the ten terms of spec §6.9. Goals and the contact-attempt definition are
+ * fields of their own, the other eight are definitions.
+ * @throws PolicyError AGREEMENT_INCOMPLETE{missing[]}
+ */
+export function checkAgreementTerms({ definitions, goals }: AgreementDocument): void {
+  const missing = Object.entries(AGREED_TERMS).flatMap(([term, words]) =>
+    definitions.some((definition) => words.test(definition.term) && definition.text.trim() !== '') ? [] : term,
+  );
+  if (goals.length === 0) missing.unshift('goals');
+  if (missing.length === 0) return;
+  throw new PolicyError('AGREEMENT_INCOMPLETE', `it does not define ${missing.join(', ')}`, 'definitions', { missing });
+}
+
 /**
  * Refuses an ICP that cannot be judged by.
  * @throws PolicyError VALIDATION_FAILED: fewer employees at most than at least, a hard criterion that asks for nothing

@@ -138,13 +138,37 @@ export class PolicyBook {
    * @throws PolicyError NOT_READY when neither it nor the default pipeline is active then
    */
   pipeline(leadType: string, atMs: number): Pipeline {
+    const pipeline = this.#servingPipeline(leadType, atMs);
+    if (pipeline === null) throw new PolicyError('NOT_READY', `no pipeline in force for lead type ${leadType}`);
+    return pipeline;
+  }
+
+  #servingPipeline(leadType: string, atMs: number): Pipeline | null {
     for (const versions of this.pipelines.values()) {
       const pipeline = versions.inForce(atMs);
       if (pipeline?.leadTypes.includes(leadType)) return pipeline;
     }
-    const fallback = this.pipelines.get(DEFAULT_PIPELINE_ID)?.inForce(atMs) ?? null;
-    if (fallback === null) throw new PolicyError('NOT_READY', `no pipeline in force for lead type ${leadType}`);
-    return fallback;
+    return this.pipelineById(DEFAULT_PIPELINE_ID, atMs);
+  }
+
+  /** Id of the pipeline that names the lead type; null: the default one serves it. */
+  pipelineNaming(leadType: string, atMs: number): string | null {
+    const pipeline = this.#servingPipeline(leadType, atMs);
+    return pipeline?.leadTypes.includes(leadType) === true ? pipeline.pipelineId : null;
+  }
+
+  /** Which version of each pipeline is in force, as one text: another one when any other version comes into force. */
+  pipelinesInForce(atMs: number): string {
+    return [...this.pipelines].map(([id, versions]) => `${id}@${versions.inForce(atMs)?.version ?? ''}`).join(' ');
+  }
+
+  /** Whether any version of an agreement or a calendar was ever drafted. */
+  knows(kind: 'agreement' | 'calendar', id: string): boolean {
+    return (kind === 'agreement' ? this.agreements : this.calendars).has(id);
+  }
+
+  pipelineById(pipelineId: string, atMs: number): Pipeline | null {
+    return this.pipelines.get(pipelineId)?.inForce(atMs) ?? null;
   }
 
   /** Null when the team is unknown or has no agreement in force (`NO_ACTIVE_AGREEMENT`). */
@@ -238,6 +262,14 @@ export class PolicyBook {
     return own?.value ?? whole?.value ?? null;
   }
 
+  /** Whether anything is to be won by all or by the team in the year, quarter or month (UTC) that `atMs` lies in. */
+  hasTarget(teamId: string, atMs: number): boolean {
+    const [year, month] = new Date(atMs).toISOString().split('-') as [string, string];
+    const periods = [year, `${year}-Q${Math.ceil(Number(month) / 3)}`, `${year}-${month}`];
+    const scopes = ['all', `team:${teamId}`];
+    return periods.some((period) => scopes.some((scope) => this.target(period, scope, atMs) !== null));
+  }
+
   /** Null: no scoring model is in force. */
   scoringModelVersion(atMs: number): number | null {
     for (const versions of this.scoringModels.values()) {
@@ -252,7 +284,8 @@ export class PolicyBook {
    * mapped it to. Null: no version says.
    */
   stageNow(stage: string, leadType: string, atMs: number): string | null {
-    const pipeline = this.pipeline(leadType, atMs);
+    const pipeline = this.#servingPipeline(leadType, atMs);
+    if (pipeline === null) return null;
     const has = (version: Pipeline | null, code: string) =>
       version?.dealStages.some((one) => one.code === code) === true;
     if (has(pipeline, stage)) return stage;
@@ -271,7 +304,7 @@ export class PolicyBook {
    */
   missing(atMs: number = Number.POSITIVE_INFINITY, teamId?: string): string[] {
     const missing = new Set<string>();
-    const pipeline = this.pipelines.get(DEFAULT_PIPELINE_ID)?.inForce(atMs) ?? null;
+    const pipeline = this.pipelineById(DEFAULT_PIPELINE_ID, atMs);
     if (pipeline === null) missing.add(`pipeline-${DEFAULT_PIPELINE_ID}`);
     if (this.icp(atMs) === null) missing.add(`icp-${DEFAULT_ICP_ID}`);
     // A book that was never told of any model belongs to somebody who does not score.
