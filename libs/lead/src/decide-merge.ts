@@ -124,7 +124,13 @@ export const mergeRules: Rules<'MergeLeads' | 'UnmergeLeads' | 'DismissDuplicate
         decision.record('MergeReverted', { mergeId, duplicateLeadId, survivorLeadId, cause: 'given_up', reason });
         return;
       }
-      if (mergedInto?.mergeId !== mergeId || latestTransition === null) return;
+      if (mergedInto === null) {
+        // The merge was taken back before it reached this lead: noted, so that it never does.
+        const { leadId } = lead;
+        decision.record('MergeReverted', { mergeId, duplicateLeadId: leadId, cause: 'unmerged', reason });
+        return;
+      }
+      if (mergedInto.mergeId !== mergeId || latestTransition === null) return;
       const running = latestTransition.clocksEnded.filter((clockId) => {
         const clock = lead.clocks.get(clockId);
         return clock !== undefined && !isOpenClock(clock) && clock.cancelReason === 'merged';

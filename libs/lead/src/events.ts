@@ -45,7 +45,12 @@ export const clockType = z.enum([
 ]);
 export type ClockType = z.infer<typeof clockType>;
 
-const base = { leadId: id, occurredAt: ts };
+const base = {
+  leadId: id,
+  occurredAt: ts,
+  /** Of a fact that scores: from when on it counts, where that is not `occurredAt` to the second: it was recorded late (spec §5.4). */
+  availableAt: ts.optional(),
+};
 
 /** What every transition records beside its own fields (spec §3.5, "+T" in §4.2). */
 const transition = {
@@ -138,6 +143,17 @@ const note = personal(text.optional());
 const trackKind = z.enum(TRACK_KINDS);
 /** Engagement policies that only warned (spec §3.9): the policy, then the code it refuses with where it blocks. */
 const policyWarnings = z.array(code).optional();
+const emailKind = z.enum(['free', 'company']);
+/** New values of details that scoring reads, in plain text; null: no longer known. None of them names a person. */
+const scoredFields = z
+  .object({
+    country: z.string().nullable().optional(),
+    region: z.string().nullable().optional(),
+    segment: z.string().nullable().optional(),
+    emailKind: emailKind.nullable().optional(),
+  })
+  .optional();
+const grade = z.enum(['A', 'B', 'C', 'D', 'U']);
 const contribution = z.object({ ruleId: code, mp: milliPoints });
 /** When the next escalation level of a breached clock falls due, unless it stops before; absent: no level is left. */
 const nextLevelAt = ts.optional();
@@ -155,6 +171,8 @@ export const leadEventSchemas = {
     timeZone: z.string().max(64).optional(),
     companyName: z.string().max(256).optional(),
     accountId: id.optional(),
+    /** Beside the spec, of the person's address, so that scoring need not read it. */
+    emailKind: emailKind.optional(),
     leadType: code,
     captureMethod,
     interest,
@@ -165,6 +183,7 @@ export const leadEventSchemas = {
   }),
   CaptureRepeated: z.object({
     ...base, source, captureMethod, interest, formId: id.optional(), newFields: personal(z.record(z.string(), z.unknown()).optional()),
+    scoredFields,
   }),
   LeadDetailsUpdated: z.object({
     ...base,
@@ -172,6 +191,7 @@ export const leadEventSchemas = {
     kind: z.enum(['enrichment', 'self_service', 'manual', 'correction']),
     provider: code.optional(),
     verified: z.boolean(),
+    scoredFields,
   }),
   RoleIdentified: z.object({ ...base, role, jobTitle: personal(text.optional()), provider: code.optional(), confidence: z.number().min(0).max(1) }),
   OwnerAssigned: z.object({
@@ -205,7 +225,7 @@ export const leadEventSchemas = {
   MergedInto: z.object({ ...base, ...transition, mergeId: id, survivorLeadId: id }),
   /** In both streams. */
   MergeReverted: z.object({
-    ...base, mergeId: id, duplicateLeadId: id, survivorLeadId: id,
+    ...base, mergeId: id, duplicateLeadId: id, survivorLeadId: id.optional(),
     /** `given_up`: the duplicate was merged elsewhere or moved on before the merge was complete. */
     cause: z.enum(['unmerged', 'given_up']),
     reason: text.optional(),
@@ -259,7 +279,8 @@ export const leadEventSchemas = {
   ConsentWithdrawn: z.object({ ...base, purpose: consent.shape.purpose, channel: code.optional() }),
   EnrolledInNurture: z.object({
     ...base, trackId: id, trackKind, personaId: id.optional(), segmentId: id.optional(), journeyStage: journeyStage.optional(),
-    goal: personal(text.optional()), policyWarnings,
+    /** What the nurture is to reach. */
+    goal: text, policyWarnings,
   }),
   NurtureExited: z.object({
     ...base, trackId: id, reason: z.enum(['replied', 'qualified', 'completed', 'withdrawn']), policyWarnings,
@@ -288,16 +309,22 @@ export const leadEventSchemas = {
   }),
   ContactDeferred: z.object({ ...base, until: ts, requestedBy: z.enum(['lead', 'sales']) }),
 
-  // Qualification
+  // Scoring and qualification
+  /** `occurredAt` is the instant of the evaluation, whichever fact caused it. */
+  LeadScored: z.object({
+    ...base, modelId: id, modelVersion: z.int(), fit: milliPoints, engagement: milliPoints, penalties: milliPoints, total: milliPoints,
+    grade, band: z.enum(['cold', 'warm', 'hot']), cause: z.enum(['event', 'model_activated', 'merge']), causeEventId: id.optional(),
+  }),
   PromotedToLead: z.object({ ...base, ...transition, evidenceEventId: id }),
   MarkedMQL: z.object({
     ...base, ...transition, basis: z.literal('marketing'), mode: z.enum(['auto', 'manual']), modelVersion: z.int().optional(),
-    total: milliPoints.optional(), grade: z.enum(['A', 'B', 'C', 'D', 'U']).optional(),
+    total: milliPoints.optional(), grade: grade.optional(),
     topContributions: z.array(contribution).optional(), reason: text.optional(),
   }),
   MarkedPQL: z.object({
     ...base, ...transition, basis: z.literal('product'), trialId: id.optional(), keyActions: z.array(code),
-    total: milliPoints.optional(), grade: z.enum(['A', 'B', 'C', 'D', 'U']).optional(), reason: text.optional(),
+    mode: z.enum(['auto', 'manual']).optional(), modelVersion: z.int().optional(), total: milliPoints.optional(), grade: grade.optional(),
+    topContributions: z.array(contribution).optional(), reason: text.optional(),
   }),
   MarkedServiceQualified: z.object({
     ...base, ...transition, basis: z.literal('service'), serviceCaseId: id.optional(), offer: z.enum(['upgrade', 'cross_sell']), note,
@@ -320,6 +347,7 @@ export const leadEventSchemas = {
       interest: yesNoUnknown, need: yesNoUnknown, budget: yesNoUnknown, authority: yesNoUnknown, timing: yesNoUnknown,
     }),
     mode: z.enum(['manual', 'auto']),
+    modelVersion: z.int().optional(), total: milliPoints.optional(), grade: grade.optional(),
     override: z.object({ by: id, reason: text }).optional(),
     implicitAcceptance: z.boolean(),
     /** The open handoff closed by this skip: accepted implicitly or cancelled (spec T10). */
@@ -433,4 +461,11 @@ export const leadEventSchemas = {
 export type LeadEventType = keyof typeof leadEventSchemas;
 export type LeadEventData<T extends LeadEventType> = z.infer<(typeof leadEventSchemas)[T]>;
 /** An event of a lead as `decide` makes it and `evolve` reads it: in plain text, without envelope. */
-export type LeadEvent = { [T in LeadEventType]: { readonly type: T; readonly data: LeadEventData<T> } }[LeadEventType];
+export type LeadEvent = {
+  [T in LeadEventType]: {
+    readonly type: T;
+    readonly data: LeadEventData<T>;
+    /** The policy of the ledger that did it, `system:scoring` …, where that is not who gave the command; metadata, not payload. */
+    readonly by?: string;
+  };
+}[LeadEventType];

@@ -31,6 +31,14 @@ export interface ClaimEnvelope {
   readonly metadata: JsonObject;
 }
 
+/** Whose key becomes whose, and in which merge (spec §2.6). `back`: the merge is taken back. */
+export interface Transfer {
+  readonly from: string;
+  readonly to: string;
+  readonly mergeId: string;
+  readonly back?: boolean;
+}
+
 export const identityStream = (key: IdentityKey): string => `identity-${key.keyHash}`;
 
 /** Trimmed, lower case, domain in punycode; dots and plus tags stay (spec §2.5). */
@@ -126,6 +134,28 @@ export class IdentityClaims {
       if (holder === null || holder.released || holder.leadId !== leadId) return;
       const data = { leadId, kind: key.kind, reason };
       if (await this.#tryAppend(this.#append(key, holder.revision, 'IdentityReleased', data, envelope))) return;
+    }
+  }
+
+  /**
+   * Points the key from one lead to another, once in each direction of a merge; nothing happens while a third holds it. A
+   * return is noted even where the key never went: whoever comes late with the merge finds that it is over.
+   */
+  async transfer(
+    key: IdentityKey,
+    { back = false, from, mergeId, to }: Transfer,
+    envelope: ClaimEnvelope,
+  ): Promise<void> {
+    for (;;) {
+      const events = await this.log.readStream(identityStream(key));
+      const moves = events.filter(({ data, type }) => type === 'IdentityTransferred' && data.mergeId === mergeId);
+      if (back ? moves.some(({ data }) => data.to === to) : moves.length > 0) return;
+      const holder = await this.holder(key);
+      const mayMove = holder?.leadId === from || (back && holder?.leadId === to);
+      if (holder === null || holder.released || !mayMove) return;
+      const data = { from, to, mergeId, kind: key.kind };
+      if (holder.revision !== events.at(-1)?.revision) continue;
+      if (await this.#tryAppend(this.#append(key, holder.revision, 'IdentityTransferred', data, envelope))) return;
     }
   }
 

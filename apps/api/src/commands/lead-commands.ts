@@ -1,12 +1,13 @@
 import { CommandError } from '#libs/event-log/src/handle-command.js';
-import { type Actor, type CommandName, parseLeadCommand, requireRole } from '#libs/lead/src/commands.js';
+import { type Actor, type CommandName, type LeadCommand, parseLeadCommand, requireRole } from '#libs/lead/src/commands.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import { PolicyError } from '#libs/policy/src/errors.js';
 import type { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { hashOfCommand } from './canonical-json.js';
 import { CaptureProcess } from './capture-process.js';
-import { answerOf, type LeadCommandAnswer, LeadDecisions, notFound } from './lead-decisions.js';
-import type { CommandOrigin, CommandSource, LeadStreams, LeadStreamsOptions } from './lead-streams.js';
+import { MergeProcess } from './merge-process.js';
+import { answerOf, type LeadCommandAnswer, LeadDecisions, type LeadDecisionsOptions, notFound } from './lead-decisions.js';
+import type { CommandOrigin, CommandSource, LeadStreams } from './lead-streams.js';
 
 export { notFound, type LeadCommandAnswer } from './lead-decisions.js';
 
@@ -26,7 +27,7 @@ export interface LeadCommandInput {
   readonly causationId?: string;
 }
 
-export interface LeadCommandsOptions extends LeadStreamsOptions {
+export interface LeadCommandsOptions extends LeadDecisionsOptions {
   readonly claims: IdentityClaims;
 }
 
@@ -41,10 +42,12 @@ export class LeadCommands {
   readonly streams: LeadStreams;
   readonly #decisions: LeadDecisions;
   readonly #captures: CaptureProcess;
+  readonly #merges: MergeProcess;
 
   constructor(options: LeadCommandsOptions) {
     this.#decisions = new LeadDecisions(options);
     this.#captures = new CaptureProcess(this.#decisions, options);
+    this.#merges = new MergeProcess(this.#decisions, options);
     this.streams = this.#decisions.streams;
   }
 
@@ -64,13 +67,44 @@ export class LeadCommands {
     };
     const expectedRevision = input.ifMatch ?? command.body.expectedRevision;
     try {
-      if (command.name === 'CaptureLead') return await this.#captures.capture(command, origin);
-      if (!UUID.test(leadId)) throw notFound(leadId);
-      if (command.name === 'UpdateLeadDetails')
-        return await this.#captures.updateDetails(command, origin, expectedRevision);
-      return answerOf(leadId, await this.#decisions.handle(command, origin, expectedRevision));
+      if (command.name !== 'CaptureLead' && !UUID.test(leadId)) throw notFound(leadId);
+      const account = await this.#decisions.accountFor(command);
+      if (account === undefined) return await this.#carryOut(command, origin, expectedRevision);
+      const answer = await this.#carryOut(command, { ...origin, account }, expectedRevision);
+      if (account !== null) await this.#decisions.lookAgain(account, answer.leadId, origin);
+      return answer;
     } catch (error) {
       throw coded(error, leadId);
+    }
+  }
+
+  async #carryOut(
+    command: LeadCommand,
+    origin: CommandOrigin,
+    expectedRevision: number | undefined,
+  ): Promise<LeadCommandAnswer> {
+    switch (command.name) {
+      case 'CaptureLead':
+        return this.#captures.capture(command, origin);
+      case 'UpdateLeadDetails':
+        return this.#captures.updateDetails(command, origin, expectedRevision);
+      case 'MergeLeads':
+        return this.#merges.merge(command, origin, expectedRevision);
+      case 'UnmergeLeads':
+        return this.#merges.unmerge(command, origin, expectedRevision);
+      case 'DismissDuplicate':
+        return this.#merges.dismiss(command, origin, expectedRevision);
+      default:
+        return answerOf(command.leadId, await this.#decisions.handle(command, origin, expectedRevision));
+    }
+  }
+
+  /** A merge, or its taking back, that was left in the middle goes on; nothing happens to a finished one. */
+  async resumeMerge(survivorLeadId: string, mergeId: string): Promise<void> {
+    try {
+      await this.#merges.resume(survivorLeadId, mergeId);
+    } catch (error) {
+      throw coded(error, survivorLeadId);
     }
   }
 }
