@@ -1,5 +1,9 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { AccountCommands } from './accounts/account-commands.js';
+import { AccountDirectory } from './accounts/account-directory.js';
+import { AccountsController } from './accounts/accounts.controller.js';
+import { CampaignsController } from './accounts/campaigns.controller.js';
 import { AuditController } from './audit/audit.controller.js';
 import { ConfigController } from './config/config.controller.js';
 import { ConfigHistory } from './config/config-history.js';
@@ -29,7 +33,9 @@ import { ViewsModule } from './views.module.js';
     KeysController,
     ConfigController,
     DocsController,
+    AccountsController,
+    CampaignsController,
   ],
-  providers: [Figures, EventFeed, ConfigHistory],
+  providers: [AccountCommands, AccountDirectory, Figures, EventFeed, ConfigHistory],
 })
 export class ApiModule {}

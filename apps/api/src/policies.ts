@@ -9,6 +9,7 @@ import {
 } from '#libs/event-log/src/event-log.js';
 import { eventId } from '#libs/event-log/src/ids.js';
 import type { EventMetadata } from '#libs/event-log/src/metadata.js';
+import { CampaignBook } from '#libs/account/src/campaign.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
@@ -21,6 +22,7 @@ const CONFIGURATION: LogFilter = {
     'scoringmodel-',
     'pipeline-',
     'icp-',
+    'campaign-',
     'persona-',
     'team-',
     'rep-',
@@ -47,6 +49,8 @@ export interface PoliciesOptions {
  */
 export class Policies {
   readonly book = new PolicyBook();
+  /** Few, and asked by every capture that names one. */
+  readonly campaigns = new CampaignBook();
   readonly #streams = new Set<string>();
   #position: Position | undefined;
 
@@ -101,6 +105,7 @@ export class Policies {
     this.#streams.add(event.stream);
     try {
       this.book.apply(event);
+      this.campaigns.apply(event);
     } catch (error) {
       this.options.onBroken?.(event, error);
     }

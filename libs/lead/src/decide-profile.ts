@@ -36,7 +36,16 @@ export const profileRules: Rules<
 
   AssignPersona: {
     decide(decision, { personaId, personaVersion, confidence }) {
-      decision.record('PersonaAssigned', { personaId, personaVersion: personaVersion ?? 1, confidence });
+      const { context, policyMs } = decision;
+      const persona = context.policies.persona(personaId, policyMs);
+      // Until the first persona is agreed on, a name of the organisation's own will do.
+      const known = persona !== null || context.policies.personas(policyMs).length === 0;
+      decision.guard(known, 'UNKNOWN_PERSONA', `no persona ${personaId} is in force`, { field: 'personaId' });
+      decision.record('PersonaAssigned', {
+        personaId,
+        personaVersion: personaVersion ?? persona?.version ?? 1,
+        confidence,
+      });
     },
   },
 

@@ -1,7 +1,7 @@
 import { basisOf, type LeadRow } from './lead-row.js';
 
 /**
- * What every report can be split and filtered by (spec §7.0). Each fact begins with these nine values in this order.
+ * What every report can be split and filtered by (spec §7.0). Each fact begins with these values in this order.
  * Team and owner are those of the fact (the handoff, the clock, the closing); where a figure is about the lead's path,
  * they are the lead's present ones. `source` is the organisation's own code, else the channel.
  */
@@ -15,12 +15,14 @@ export const DIMENSIONS = [
   'basis',
   'team',
   'owner',
+  'persona',
+  'icpResult',
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 export const isDimension = (name: string): name is Dimension => (DIMENSIONS as readonly string[]).includes(name);
 
 /**
- * The nine values of a fact. Facts with equal values share one object, so what a query works out about it, it works out
+ * These values of a fact. Facts with equal values share one object, so what a query works out about it, it works out
  * once and not for every fact.
  */
 export interface Dims {
@@ -47,7 +49,8 @@ export function dimensionText(row: LeadRow, team: string | null, owner: string |
   row.memo.dims ??= [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, basisOf(row)]
     .map(text)
     .join(',');
-  return `[${row.memo.dims},${text(team)},${text(owner)}]`;
+  const { persona, icpResult } = row.profile;
+  return `[${row.memo.dims},${text(team)},${text(owner)},${text(persona)},${text(icpResult)}]`;
 }
 
 const days = new Map<number, string>();

@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import type { Fact, Projection } from '#libs/projections/src/projection.js';
 import { handoffFacts } from './acceptance.js';
+import { accountLeadFacts } from './account-leads.js';
 import { closingFacts } from './closings.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
@@ -18,7 +19,13 @@ export const funnelProjection: Projection<LeadRow> = {
   pack: packRow,
   evolve: evolveRow,
   facts(row: LeadRow): readonly Fact[] {
-    row.memo.facts ??= [...pathFacts(row), ...handoffFacts(row), ...clockFacts(row), ...closingFacts(row)];
+    row.memo.facts ??= [
+      ...pathFacts(row),
+      ...handoffFacts(row),
+      ...clockFacts(row),
+      ...closingFacts(row),
+      ...accountLeadFacts(row),
+    ];
     return row.memo.facts as readonly Fact[];
   },
 };

@@ -37,6 +37,9 @@ export interface LeadListItem {
   readonly basis: string | null;
   readonly teamId: string | null;
   readonly ownerId: string | null;
+  readonly accountId: string | null;
+  readonly personaId: string | null;
+  readonly icpResult: string | null;
   readonly attempts: number;
   readonly responses: number;
   readonly openHandoff: boolean;
@@ -110,6 +113,9 @@ export function leadListItem(row: LeadRow): LeadListItem {
     basis: basisOf(row),
     teamId: row.team,
     ownerId: row.owner,
+    accountId: row.profile.account,
+    personaId: row.profile.persona,
+    icpResult: row.profile.icpResult,
     attempts: row.attempts,
     responses: row.responses,
     openHandoff: row.handoffs.some(({ outcome }) => outcome === 'open'),

@@ -2,6 +2,7 @@ import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { ClockType, LeadEventData, LeadEventType } from '#libs/lead/src/events.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import { emptyProfile, evolveProfile, type LeadProfile, loadProfile, packProfile } from './account-leads.js';
 import {
   type Activities,
   actKind,
@@ -42,6 +43,7 @@ export interface LeadRow {
   captureMethod: string | null;
   team: string | null;
   owner: string | null;
+  profile: LeadProfile;
   /** Interactions that happened before the capture did: a page view before the form, say (7.8 `interaction`). */
   early: [eventId: string, atMs: number][];
   /** Earliest other interaction; matters once the capture's own time is corrected to a later one. */
@@ -252,6 +254,7 @@ export function emptyRow(leadId: string): LeadRow {
     captureMethod: null,
     team: null,
     owner: null,
+    profile: emptyProfile(),
     early: [],
     firstInteractionMs: null,
     lastActivityMs: 0,
@@ -360,6 +363,7 @@ const later = (a: number, b: number): number => (a > b ? a : b);
  */
 export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
   row.revision = event.revision;
+  if (evolveProfile(row.profile, event)) row.memo = {};
   if (TRANSITION_INDEX.has(event.type)) {
     row.memo = {};
     transition(row, event);
@@ -391,6 +395,10 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
     case 'MeetingBooked':
     case 'ProposalSent':
       row.lastActivityMs = later(row.lastActivityMs, occurredMs(event));
+      return row;
+    case 'LeadTypeChanged':
+      row.memo = {};
+      row.leadType = (event.data as LeadEventData<'LeadTypeChanged'>).to;
       return row;
     case 'OwnerAssigned':
       row.memo = {};
@@ -987,7 +995,10 @@ export function packRow(row: LeadRow): string {
   const packed: Packed = [
     row.revision,
     base,
-    [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, row.team, row.owner],
+    [
+      ...[row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, row.team, row.owner],
+      ...packProfile(row.profile),
+    ],
     [
       minus(row.firstInteractionMs, base),
       row.lastActivityMs - base,
@@ -1053,6 +1064,7 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
     string | null,
     string | null,
   ];
+  row.profile = loadProfile(dims.slice(8));
   row.firstInteractionMs = plus(numbers[0] as number | null, base);
   row.lastActivityMs = (numbers[1] as number) + base;
   row.lastChangeMs = (numbers[2] as number) + base;

@@ -16,6 +16,7 @@ import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import type { MasterKey } from '#libs/privacy/src/master-key.js';
+import { Accounts } from '../accounts/accounts.js';
 import { Policies } from '../policies.js';
 import { LeadCommandHandler } from './lead-command-request.js';
 import { LeadReader } from './lead-reader.js';
@@ -70,6 +71,11 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
           inject: [EVENT_LOG],
         },
         {
+          provide: Accounts,
+          useFactory: (log: EventLog, clock: Clock, { testClock }: Settings) => new Accounts({ log, clock, testClock }),
+          inject: [EVENT_LOG, CLOCK, SETTINGS],
+        },
+        {
           provide: LeadCommands,
           useFactory: (
             log: EventLog,
@@ -78,6 +84,7 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
             vault: KeyVault,
             claims: IdentityClaims,
             metrics: Metrics,
+            accounts: Accounts,
           ) =>
             new CountedLeadCommands(
               {
@@ -86,11 +93,13 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
                 vault,
                 claims,
                 policies: policies.book,
+                campaigns: policies.campaigns,
+                accounts,
                 testClock: settings.testClock,
               },
               metrics,
             ),
-          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, IdentityClaims, Metrics],
+          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, IdentityClaims, Metrics, Accounts],
         },
         {
           provide: LeadReader,
@@ -99,7 +108,7 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
         },
         LeadCommandHandler,
       ],
-      exports: [CqrsModule, Policies, KeyVault, IdentityClaims, LeadCommands, LeadReader],
+      exports: [CqrsModule, Policies, Accounts, KeyVault, IdentityClaims, LeadCommands, LeadReader],
     };
   }
 

@@ -1,12 +1,24 @@
 import { CommandError } from '#libs/event-log/src/handle-command.js';
-import { type Actor, type CommandName, type LeadCommand, parseLeadCommand, requireRole } from '#libs/lead/src/commands.js';
+import {
+  type Actor,
+  type CommandName,
+  type LeadCommand,
+  parseLeadCommand,
+  requireRole,
+} from '#libs/lead/src/commands.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import { PolicyError } from '#libs/policy/src/errors.js';
 import type { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { hashOfCommand } from './canonical-json.js';
 import { CaptureProcess } from './capture-process.js';
 import { MergeProcess } from './merge-process.js';
-import { answerOf, type LeadCommandAnswer, LeadDecisions, type LeadDecisionsOptions, notFound } from './lead-decisions.js';
+import {
+  answerOf,
+  type LeadCommandAnswer,
+  LeadDecisions,
+  type LeadDecisionsOptions,
+  notFound,
+} from './lead-decisions.js';
 import type { CommandOrigin, CommandSource, LeadStreams } from './lead-streams.js';
 
 export { notFound, type LeadCommandAnswer } from './lead-decisions.js';

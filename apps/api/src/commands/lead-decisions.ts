@@ -1,7 +1,13 @@
 import type { Position } from '#libs/event-log/src/event-log.js';
-import { type CommandOutcome, type CommandRequest, handleCommand } from '#libs/event-log/src/handle-command.js';
+import {
+  type CommandOutcome,
+  type CommandRequest,
+  handleCommand,
+  loadStream,
+} from '#libs/event-log/src/handle-command.js';
 import { derivedId, eventId } from '#libs/event-log/src/ids.js';
-import { type Actor, commandActions, type LeadCommand } from '#libs/lead/src/commands.js';
+import type { AccountFacts, KnownCampaigns } from '#libs/lead/src/account-facts.js';
+import { type Actor, commandActions, type LeadCommand, parseLeadCommand } from '#libs/lead/src/commands.js';
 import { decide, type DecideContext, SETTLE_ON_WRITE } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
@@ -22,23 +28,31 @@ export interface LeadCommandAnswer {
   readonly replayed: boolean;
 }
 
+export interface LeadDecisionsOptions extends LeadStreamsOptions {
+  /** Absent: there are none. */
+  readonly accounts?: { facts(accountId: string): Promise<AccountFacts | null> };
+  readonly campaigns?: KnownCampaigns;
+}
+
 /** The ledger itself acts: what was due is written down whoever noticed it. */
 const SETTLER: Actor = { type: 'system', id: SETTLE_ON_WRITE, role: 'system', teams: [] };
+
+const ICP_POLICY: Actor = { type: 'system', id: 'system:icp', role: 'system', teams: [] };
 
 /** One command on one lead's stream: what the domain decides, appended once. */
 export class LeadDecisions {
   readonly streams: LeadStreams;
 
-  constructor(private readonly options: LeadStreamsOptions) {
+  constructor(private readonly options: LeadDecisionsOptions) {
     this.streams = new LeadStreams(options);
   }
 
-  /** `decided`: in place of the domain's decision. Errors: LeadError, CommandError, PolicyError, EventLogError. */
+  /** `own`: in place of the usual ways. Errors: LeadError, CommandError, PolicyError, EventLogError. */
   handle(
     command: LeadCommand,
     origin: CommandOrigin,
     expectedRevision?: number,
-    decided?: (state: LeadState, revision: number) => readonly LeadEvent[],
+    own: Partial<Pick<CommandRequest<LeadState, LeadEvent>, 'decide' | 'write' | 'append'>> = {},
   ): Promise<CommandOutcome<LeadState>> {
     const { leadId } = command;
     const request: CommandRequest<LeadState, LeadEvent> = {
@@ -47,27 +61,75 @@ export class LeadDecisions {
       commandHash: origin.commandHash,
       ...(expectedRevision === undefined ? {} : { expectedRevision }),
       commutes: commandActions[command.name].commutes,
-      decide: decided ?? ((state, revision) => this.decideOn(state, revision, command, origin)),
+      decide: (state, revision) => this.decideOn(state, revision, command, origin),
       write: (events, state) => this.streams.write(leadId, events, origin, state),
       onRefusal: {
         decide: (state) => this.#due(state, origin),
         write: (events, state) => this.streams.write(leadId, events, settlingFor(origin, state), state),
       },
+      ...own,
     };
     return handleCommand(this.streams.runtime, request);
   }
 
-  decideOn(state: LeadState, revision: number, command: LeadCommand, origin: CommandOrigin): readonly LeadEvent[] {
+  /** `given`: what the command's process has read for it. */
+  decideOn(
+    state: LeadState,
+    revision: number,
+    command: LeadCommand,
+    origin: CommandOrigin,
+    given: Partial<DecideContext> = {},
+  ): readonly LeadEvent[] {
     if (revision < 0 && command.name !== 'CaptureLead') throw notFound(command.leadId);
-    return decide(state, command, this.#context(origin));
+    return decide(state, command, { ...this.#context(origin), ...given });
   }
 
-  #context({ actor, commandId }: CommandOrigin): DecideContext {
+  /** The account that a command is decided on; undefined: it asks about none. Errors: EventLogError. */
+  async accountFor(command: LeadCommand): Promise<AccountFacts | null | undefined> {
+    const accountId = await this.#accountIdOf(command);
+    if (accountId === undefined) return undefined;
+    return (await this.options.accounts?.facts(accountId)) ?? null;
+  }
+
+  /**
+   * A change of the account between its reading and the lead's append: who looks for the account's leads may have looked before
+   * this one was among them, so it is judged anew here. Errors: EventLogError.
+   */
+  async lookAgain(account: AccountFacts, leadId: string, origin: CommandOrigin): Promise<void> {
+    const { accountId, firmographics } = account;
+    const now = (await this.options.accounts?.facts(accountId)) ?? null;
+    if (now === null || now.firmographics === firmographics) return;
+    const again: CommandOrigin = {
+      ...origin,
+      commandId: derivedId('account-changed', origin.commandId),
+      actor: ICP_POLICY,
+      causationId: origin.commandId,
+      account: now,
+    };
+    try {
+      await this.handle(parseLeadCommand('AssessIcpFit', leadId, {}), again);
+    } catch (error) {
+      // No ICP in force, another account by now: nothing to judge.
+      if (!(error instanceof LeadError)) throw error;
+    }
+  }
+
+  async #accountIdOf({ body, leadId, name }: LeadCommand): Promise<string | undefined> {
+    if (name === 'CaptureLead' || name === 'LinkAccount') return body.accountId;
+    if (name !== 'AssessIcpFit') return undefined;
+    const { state } = await loadStream(this.streams.runtime, leadStream(leadId));
+    return state.accountId ?? undefined;
+  }
+
+  #context({ account, actor, commandId }: CommandOrigin): DecideContext {
+    const { campaigns } = this.options;
     return {
       nowMs: this.options.clock.nowMs(),
       commandId,
       actor,
       policies: this.options.policies,
+      ...(account === undefined ? {} : { account }),
+      ...(campaigns === undefined ? {} : { campaigns }),
       newId: (name) => derivedId(name, commandId),
       eventId: (ordinal) => eventId(commandId, ordinal),
     };

@@ -9,6 +9,7 @@ import {
 import { derivedId, eventId } from '#libs/event-log/src/ids.js';
 import { LruMap } from '#libs/event-log/src/lru-map.js';
 import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/metadata.js';
+import type { AccountFacts } from '#libs/lead/src/account-facts.js';
 import type { Actor } from '#libs/lead/src/commands.js';
 import { leadEventSchemas, type LeadEvent, personalFields } from '#libs/lead/src/events.js';
 import { evolve } from '#libs/lead/src/evolve.js';
@@ -33,6 +34,8 @@ export interface CommandOrigin {
   readonly correlationId?: string;
   /** The command or event that made this command necessary; default: the command itself. */
   readonly causationId?: string;
+  /** The account that the command asks about, read before it is decided; null: there is no such account. */
+  readonly account?: AccountFacts | null;
 }
 
 export interface LeadStreamsOptions {
@@ -94,12 +97,13 @@ export class LeadStreams {
     return events.some(({ type, data }) => sealedFields.carriesPersonal(type, data));
   }
 
-  /** Sealed events ready to append; makes the lead's key when the first personal value comes. */
+  /** Sealed events ready to append; makes the lead's key when the first personal value comes and `given` is none. */
   write(
     leadId: string,
     events: readonly LeadEvent[],
     origin: CommandOrigin,
     state: LeadState,
+    given?: DataKey,
   ): NewEvent[] | Promise<NewEvent[]> {
     const parts = events.map(({ type, data }) => sealedFields.split(type, codec.encode(type, data)));
     const complete = (key: DataKey | null): NewEvent[] => {
@@ -116,7 +120,7 @@ export class LeadStreams {
       });
     };
     if (!parts.some(({ personal }) => personal !== null)) return complete(null);
-    const key = this.options.vault.cached(leadId);
+    const key = given ?? this.options.vault.cached(leadId);
     if (key !== undefined) return complete(key);
     const envelope = { occurredAt: toIso(this.options.clock.nowMs()), metadata: this.metadata(origin, {}) };
     return this.options.vault.keyFor(leadId, envelope).then(complete);
@@ -146,7 +150,8 @@ export class LeadStreams {
 
   #evolve(state: LeadState, event: LeadEvent, envelope: EventEnvelope): LeadState {
     const recordedAtMs = effectiveRecordedAtMs(envelope);
-    return evolve(state, event, { eventId: envelope.id, revision: envelope.revision, recordedAtMs });
+    const imported = (envelope.metadata as Partial<EventMetadata>).source?.importJobId !== undefined;
+    return evolve(state, event, { eventId: envelope.id, revision: envelope.revision, recordedAtMs, imported });
   }
 
   /** Versions the events were decided under: their own where they name one, else those in force for the lead. */

@@ -1,6 +1,7 @@
 import { commandActions, type Actor, type CommandName } from '#libs/lead/src/commands.js';
 import { possibleCommands } from '#libs/lead/src/decide.js';
 import { isOpenClock, type SlaClock } from '#libs/lead/src/sla-clocks.js';
+import { profileCard } from './profile-card.js';
 import { leadStatus, type LeadState } from '#libs/lead/src/state.js';
 import { toIso } from '#libs/platform/src/clock.js';
 import type { LeadAtMoment } from '../commands/lead-reader.js';
@@ -36,7 +37,8 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
     },
     timeZone: field(lead, 'timeZone'),
     companyName: field(lead, 'companyName'),
-    accountId: field(lead, 'accountId'),
+    accountId: lead.accountId,
+    ...profileCard(lead, personal),
     capturedAt: captured.occurredAt,
     captureMethod: captured.captureMethod,
     source: captured.source,
@@ -74,6 +76,15 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
             stage: lead.deal.stage,
             amount: lead.deal.amount,
             verified: lead.deal.verified,
+            decisionMaker:
+              lead.deal.decisionMaker === null
+                ? null
+                : {
+                    kind: lead.deal.decisionMaker.kind,
+                    at: iso(lead.deal.decisionMaker.atMs),
+                    previousLeadId: lead.deal.decisionMaker.previousLeadId,
+                    newLeadId: lead.deal.decisionMaker.newLeadId,
+                  },
             expectedCloseDate: lead.deal.expectedCloseDate,
           },
     attempts: lead.attempts.length,

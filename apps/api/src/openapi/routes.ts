@@ -6,6 +6,7 @@ import { eventsAnswer, eventsQuery } from '../events/events.controller.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
+import { accountRoutes } from './account-routes.js';
 import { projectionRoutes } from './projection-routes.js';
 import { reportRoutes } from './report-routes.js';
 import type { Route } from './route.js';
@@ -132,6 +133,7 @@ export const routes: readonly Route[] = [
     query: eventsQuery,
     answers: { 200: { description: 'A page; go on with `after=<position>`', schema: eventsAnswer, name: 'EventPage' } },
   },
+  ...accountRoutes,
   ...importRoutes,
   {
     method: 'POST',
