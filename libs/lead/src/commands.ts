@@ -236,7 +236,8 @@ export const leadCommandSchemas = {
     personaId: id.optional(),
     segmentId: id.optional(),
     journeyStage: journeyStage.optional(),
-    goal: text.optional(),
+    /** What the nurture is to reach; default: the track's name. */
+    goal: requiredText.optional(),
   }),
   ExitNurture: body({
     /** Default: the track it is on. */
@@ -451,6 +452,8 @@ export const leadCommandSchemas = {
   DismissDuplicate: body({ candidateLeadId: otherLead, survivorLeadId: otherLead.optional() }),
   CompleteMerge: body({ mergeId: id, survivorLeadId: id }),
   RevertMerge: body({ mergeId: id, reason: text.optional() }),
+  /** After another model came into force: the score under it, and what follows (spec §5.4). */
+  RescoreLead: body({}),
   SettleClocks: body({}),
 } as const;
 
@@ -569,6 +572,7 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   CompleteMerge: { action: null, roles: [], commutes: false, systemOnly: true },
   RevertMerge: { action: null, roles: [], commutes: true, systemOnly: true },
   SuspectDuplicate: { action: null, roles: [], commutes: true, systemOnly: true },
+  RescoreLead: { action: null, roles: [], commutes: true, systemOnly: true },
   SettleClocks: { action: null, roles: [], commutes: true, systemOnly: true },
 };
 

@@ -77,10 +77,11 @@ describe('a contact attempt', () => {
 
   it('only stops the clock when it connected, where the pipeline says so', () => {
     const lead = given('SAL').underPipeline({ firstContactStop: 'connected' });
-    expect(lead.do('LogContactAttempt', CALL).types()).toEqual(['ContactAttempted']);
-    expect(lead.do('LogContactAttempt', { channel: 'phone', outcome: 'connected' }).types()).toContain(
-      'SlaClockStopped',
-    );
+    lead.do('LogContactAttempt', CALL);
+    const firstContact = () => [...lead.lead.clocks.values()].find(({ clockType }) => clockType === 'first_contact');
+    expect(firstContact()?.status).toBe('running');
+    lead.do('LogContactAttempt', { channel: 'phone', outcome: 'connected' });
+    expect(firstContact()?.status).toBe('stopped');
   });
 
   it('exhausts the agreed sequence at its last step, once, when nobody answered', () => {
@@ -118,7 +119,7 @@ describe('two-way communication (T3)', () => {
       stageVisitNo: 2,
       evidenceEventId: lead.idOf('LeadResponded'),
     });
-    expect(lead.do('LogResponse', { channel: 'email' }).types()).toEqual(['LeadResponded']);
+    expect(lead.do('LogResponse', { channel: 'email' }).types()).toEqual(['LeadResponded', 'LeadScored']);
   });
 
   it('is a dated fact and no visit in later states', () => {
@@ -192,7 +193,7 @@ describe('first contact', () => {
 
   it('too late breaches on write and stops late, whether or not a sweeper ran', () => {
     const lead = given('SAL').at('2026-03-04 10:30').do('LogContactAttempt', CALL);
-    expect(lead.types()).toEqual(['SlaBreached', 'ContactAttempted', 'SlaClockStopped']);
+    expect(lead.types()).toEqual(['SlaBreached', 'ContactAttempted', 'SlaClockStopped', 'SlaClockStarted']);
     expect(lead.data('SlaBreached')).toMatchObject({
       dueAt: ts('2026-03-04 10:00'),
       detectedBy: 'settle_on_write',
@@ -204,21 +205,22 @@ describe('first contact', () => {
   it('that happened in time but is logged late raises no breach, or takes it back', () => {
     const timely = { ...CALL, occurredAt: ts('2026-03-04 09:00') };
     const unswept = given('SAL').at('2026-03-04 12:00').do('LogContactAttempt', timely);
-    expect(unswept.types()).toEqual(['ContactAttempted', 'SlaClockStopped']);
+    expect(unswept.types()).toEqual(['ContactAttempted', 'SlaClockStopped', 'SlaClockStarted']);
     expect(unswept.data('SlaClockStopped').outcome).toBe('met');
 
     const swept = given('SAL').at('2026-03-04 11:00').sweep();
     expect(swept.types()).toEqual(['SlaBreached']);
     swept.at('2026-03-04 12:00').do('LogContactAttempt', timely);
-    expect(swept.types()).toEqual(['ContactAttempted', 'SlaBreachRetracted', 'SlaClockStopped']);
-    const outcome = (lead: typeof swept) => standingOutcome([...lead.lead.clocks.values()].at(-1)!);
+    expect(swept.types()).toEqual(['ContactAttempted', 'SlaBreachRetracted', 'SlaClockStopped', 'SlaClockStarted']);
+    const outcome = ({ lead }: typeof swept) =>
+      standingOutcome([...lead.clocks.values()].find(({ clockType }) => clockType === 'first_contact')!);
     expect([outcome(unswept), outcome(swept)]).toEqual(['met', 'met']);
   });
 
   it('logged after the grace is stored, but the breach stands', () => {
     const lead = given('SAL').at('2026-03-05 10:01');
     lead.do('LogContactAttempt', { ...CALL, occurredAt: ts('2026-03-04 09:00') });
-    expect(lead.types()).toEqual(['SlaBreached', 'SlaEscalated', 'ContactAttempted', 'SlaClockStopped']);
+    expect(lead.types().slice(0, 4)).toEqual(['SlaBreached', 'SlaEscalated', 'ContactAttempted', 'SlaClockStopped']);
     expect(lead.data('SlaClockStopped').outcome).toBe('evidence_too_late');
   });
 

@@ -1,17 +1,26 @@
 import { standardAgreement } from '#libs/policy/src/defaults.js';
-import type { Agreement } from '#libs/policy/src/documents.js';
 import { noteTwoWay, promoteSubscriber, showsInterest } from './automatic-transitions.js';
 import { requireCampaign } from './campaign-reference.js';
 import type { CommandBody } from './commands.js';
+import {
+  agreementOf,
+  cadenceOfAttempt,
+  cadencesOfResponse,
+  exhaustSequence,
+  nextCadence,
+  startSequence,
+} from './contact-sequence.js';
 import { knownPurpose } from './decide-capture.js';
+import { exitNurture, requireEmailConsent } from './decide-nurture.js';
 import type { Decision } from './decision.js';
+import { engage, type Approach } from './engagement-policies.js';
 import { LeadError } from './errors.js';
-import { behaviourKind } from './events.js';
+import { behaviourKind, type LeadEventData } from './events.js';
 import type { Rules } from './rule.js';
 import type { SlaClock } from './sla-clocks.js';
-import { cycleSince, hasFact, isSince, since, type LeadState } from './state.js';
+import { hasFact, isSince, type LeadState } from './state.js';
 
-/** What the person does and what is done to reach it. Nurture will stand beside this file; scoring reads these facts. */
+/** What the person does and what is done to reach it; scoring reads these facts. Nurture stands beside this file. */
 
 const isCustomer = ({ state }: LeadState): boolean => state === 'CUSTOMER';
 
@@ -19,6 +28,7 @@ export const contactRules: Rules<
   | 'RecordBehaviour'
   | 'RecordConsent'
   | 'WithdrawConsent'
+  | 'StartContactSequence'
   | 'LogContactAttempt'
   | 'LogResponse'
   | 'BookMeeting'
@@ -64,26 +74,45 @@ export const contactRules: Rules<
 
   WithdrawConsent: {
     decide(decision, { purpose, channel }) {
-      decision.record('ConsentWithdrawn', { purpose: knownPurpose(purpose, 'purpose'), channel });
+      consentWithdrawn(decision, knownPurpose(purpose, 'purpose'), channel);
+    },
+  },
+
+  StartContactSequence: {
+    advances: true,
+    decide(decision, { sequenceId }) {
+      const agreement = agreementOf(decision);
+      const sequences = agreement?.sequences ?? [];
+      const sequence = sequences.find((one) => sequenceId === undefined || one.sequenceId === sequenceId);
+      if (agreement === null || sequence === undefined) {
+        const known = sequences.map((one) => one.sequenceId);
+        const detail = `the agreement has no contact sequence ${sequenceId ?? ''}; it has ${known.join(', ')}`;
+        throw new LeadError('UNKNOWN_SEQUENCE', detail, { field: 'sequenceId', known });
+      }
+      startSequence(decision, sequence, () => {
+        const policyWarnings = engage(decision, { does: 'sequence' });
+        decision.record('ContactSequenceStarted', {
+          sequenceId: sequence.sequenceId,
+          agreementVersion: agreement.version,
+          attemptsPlanned: sequence.attempts,
+          policyWarnings,
+        });
+      });
     },
   },
 
   LogContactAttempt: {
     stops: (decision, body) => {
       const attemptId = body.attemptId ?? decision.context.commandId;
-      return hasFact(decision.lead, 'ContactAttempted', attemptId) ? [] : [clockThatStops(decision, body)];
+      return hasFact(decision.lead, 'ContactAttempted', attemptId) ? [] : clocksThatStop(decision, body);
     },
     decide(decision, body) {
       const attemptId = body.attemptId ?? decision.context.commandId;
       if (hasFact(decision.lead, 'ContactAttempted', attemptId)) return;
-      const refused =
-        (body.channel === 'phone' && isWithdrawn(decision, 'phone')) ||
-        (body.channel === 'email' && !body.oneToOne && isWithdrawn(decision, 'email_marketing'));
-      decision.guard(!refused, 'NO_CONSENT', `consent to be contacted by ${body.channel} was withdrawn`, {
-        field: 'channel',
-      });
       const { channel, oneToOne, automated, intent, outcome, sequenceStep, durationS, note } = body;
-      const stopped = clockThatStops(decision, body);
+      requireChannel(decision, body);
+      const policyWarnings = engage(decision, approachOf(decision, body));
+      const stopped = clocksThatStop(decision, body);
       const eventId = decision.record('ContactAttempted', {
         attemptId,
         channel,
@@ -95,16 +124,22 @@ export const contactRules: Rules<
         sequenceStep,
         durationS,
         note,
+        policyWarnings,
       });
-      decision.recordAll(decision.stop(stopped, eventId));
+      for (const clock of stopped) decision.recordAll(decision.stop(clock, eventId));
       exhaustSequence(decision);
+      decision.recordAll(nextCadence(decision, eventId));
     },
   },
 
   LogResponse: {
+    stops: cadencesOfResponse,
     decide(decision, { channel, inReplyTo, sentiment, note }) {
+      const answered = cadencesOfResponse(decision);
       const eventId = decision.record('LeadResponded', { channel, inReplyTo, sentiment, note });
+      for (const clock of answered) decision.recordAll(decision.stop(clock, eventId));
       if (sentiment === 'opt_out') withdraw(decision, channel === 'phone' ? 'phone' : 'email_marketing');
+      exitNurture(decision, 'replied');
       noteTwoWay(decision, eventId, channel);
     },
   },
@@ -119,11 +154,16 @@ export const contactRules: Rules<
   },
 
   LogMeeting: {
+    stops: (decision, { outcome }) => (outcome === 'no_show' ? [] : cadencesOfResponse(decision)),
     decide(decision, { outcome, kind, meetingId, note }) {
       const booked = decision.lead.meetings.findLast((meeting) => meeting.held === null);
       const id = meetingId ?? booked?.meetingId ?? decision.context.commandId;
+      const answered = cadencesOfResponse(decision);
       const eventId = decision.record('MeetingHeld', { meetingId: id, kind, outcome, note });
-      if (outcome !== 'no_show') noteTwoWay(decision, eventId, 'meeting');
+      if (outcome === 'no_show') return;
+      for (const clock of answered) decision.recordAll(decision.stop(clock, eventId));
+      exitNurture(decision, 'replied');
+      noteTwoWay(decision, eventId, 'meeting');
     },
   },
 
@@ -174,46 +214,60 @@ function qualifies(decision: Decision, { channel, oneToOne, automated, outcome }
   );
 }
 
-const agreementOf = (decision: Decision): Agreement | null =>
-  decision.context.policies.agreementForTeam(decision.teamId, decision.policyMs);
+/** Channels the agreement does not name are not used; consent that was withdrawn is respected, bulk mail needs it given. */
+function requireChannel(decision: Decision, { channel, oneToOne }: Attempt): void {
+  const { channels } = (agreementOf(decision) ?? standardAgreement).contactAttemptDefinition;
+  decision.guard(
+    decision.isImport || channels.includes(channel),
+    'CHANNEL_NOT_ALLOWED',
+    `the agreement contacts by ${channels.join(', ')}`,
+    { field: 'channel', allowed: channels },
+  );
+  decision.guard(
+    channel !== 'phone' || !isWithdrawn(decision, 'phone'),
+    'NO_CONSENT',
+    'consent to be contacted by phone was withdrawn',
+    { field: 'channel', purpose: 'phone' },
+  );
+  if (channel === 'email' && !oneToOne) requireEmailConsent(decision);
+}
 
-/** The first_contact clock, when this attempt is a contact of the promise it measures. */
-function clockThatStops(decision: Decision, attempt: Attempt): SlaClock | undefined {
+const approachOf = (decision: Decision, attempt: Attempt): Approach => ({
+  does: 'attempt',
+  intent: attempt.intent,
+  oneToOne: attempt.oneToOne,
+  qualifies: qualifies(decision, attempt),
+  sequenceStep: attempt.sequenceStep,
+  atMs: decision.atMs,
+});
+
+/** The first_contact clock, when this attempt is a contact of the promise it measures, and the promise of a next attempt. */
+function clocksThatStop(decision: Decision, attempt: Attempt): SlaClock[] {
+  if (!qualifies(decision, attempt)) return [];
   const { contactSince, revision } = decision.lead;
   const counts =
-    qualifies(decision, attempt) &&
     (decision.pipeline.firstContactStop === 'attempt' || attempt.outcome === 'connected') &&
     contactSince !== null &&
     isSince({ atMs: decision.atMs, revision: revision + 1 }, contactSince);
-  return counts ? decision.clock('first_contact') : undefined;
+  const clocks = [counts ? decision.clock('first_contact') : undefined, cadenceOfAttempt(decision)];
+  return clocks.filter((clock) => clock !== undefined);
 }
 
-/** All steps of the agreed sequence made in this cycle and no answer: that permits the recycle reason `unresponsive`. */
-function exhaustSequence(decision: Decision): void {
-  const { lead } = decision;
-  const sequence = agreementOf(decision)?.sequences[0];
-  if (sequence === undefined) return;
-  const start = cycleSince(lead);
-  if (lead.sequenceExhausted !== null && isSince(lead.sequenceExhausted, start)) return;
-  const attempts = since(lead.attempts, start).filter((attempt) => attempt.qualifies);
-  const responses = since(lead.responses, start).length;
-  const byChannel = Object.entries(sequence.minByChannel).every(
-    ([channel, least]) => attempts.filter((attempt) => attempt.channel === channel).length >= least,
-  );
-  if (attempts.length < sequence.attempts || responses > 0 || !byChannel) return;
-  decision.record('ContactSequenceExhausted', {
-    sequenceId: sequence.sequenceId,
-    attemptsMade: attempts.length,
-    responses,
-  });
-}
-
-type Purpose = Parameters<Decision['lead']['consents']['get']>[0];
+type Purpose = LeadEventData<'ConsentWithdrawn'>['purpose'];
 const isWithdrawn = (decision: Decision, purpose: Purpose): boolean =>
   decision.lead.consents.get(purpose) === 'withdrawn';
 
 function withdraw(decision: Decision, purpose: 'email_marketing' | 'phone'): void {
-  if (!isWithdrawn(decision, purpose)) decision.record('ConsentWithdrawn', { purpose });
+  if (!isWithdrawn(decision, purpose)) consentWithdrawn(decision, purpose);
+}
+
+/** Stops at once what the person has said no to: nurture, and the promise of a next attempt (spec §9.2). */
+function consentWithdrawn(decision: Decision, purpose: Purpose, channel?: string): void {
+  decision.record('ConsentWithdrawn', { purpose, channel });
+  if (purpose === 'email_marketing') exitNurture(decision, 'withdrawn');
+  if (purpose === 'email_marketing' || purpose === 'phone') {
+    decision.recordAll(decision.cancel('withdrawn', ['contact_cadence']));
+  }
 }
 
 function requireCustomer(decision: Decision): void {

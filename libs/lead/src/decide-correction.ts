@@ -1,7 +1,7 @@
 import type { Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
-import { voidClock } from './sla-clocks.js';
+import { rebaseClock, voidClock, type SlaClock } from './sla-clocks.js';
 import { findEvent, type Transition } from './state.js';
 import { RANK } from './states.js';
 
@@ -10,7 +10,7 @@ import { RANK } from './states.js';
 const FUTURE_TOLERANCE_MS = 5 * 60_000;
 const CORRECTION_LIMIT_MS = 90 * 86_400_000;
 
-export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'RetractBreach'> = {
+export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'RetractBreach' | 'RebaseClock'> = {
   /** T23. */
   VoidTransition: {
     // Never the capture.
@@ -99,7 +99,27 @@ export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'Re
       decision.record('SlaBreachRetracted', { clockId, evidenceEventId, reason, approvedBy }, breachedAtMs);
     },
   },
+
+  /** To today's agreement and calendar: a holiday added later moves no promise by itself (spec §6.2). */
+  RebaseClock: {
+    offered: ({ clocks }) => [...clocks.values()].some(isRebasable),
+    decide(decision, { clockId, reason, approvedBy }) {
+      const { atMs, context, lead } = decision;
+      const { actor, nowMs, policies } = context;
+      const clock = lead.clocks.get(clockId);
+      if (clock === undefined || !isRebasable(clock)) {
+        throw new LeadError('UNKNOWN_CLOCK', 'no running clock of this lead', { field: 'clockId' });
+      }
+      decision.guard(approvedBy !== actor.id, 'SECOND_APPROVER_REQUIRED', 'a second person approves', {
+        field: 'approvedBy',
+      });
+      decision.recordAll(rebaseClock({ clock, policies, nowMs, atMs, terms: 'in_force', approvedBy, reason }));
+    },
+  },
 };
+
+/** A broken promise is not moved: its breach is retracted, or stands. */
+const isRebasable = ({ status }: SlaClock): boolean => status === 'running' || status === 'paused';
 
 function requireEvent(decision: Decision, eventId: string) {
   const event = findEvent(decision.lead, eventId);

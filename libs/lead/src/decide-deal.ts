@@ -1,7 +1,9 @@
 import type { DealStage } from '#libs/policy/src/documents.js';
 import type { CommandBody } from './commands.js';
+import { reengageLost } from './decide-nurture.js';
 import { becomeSql, unrecorded } from './decide-qualification.js';
 import { iso, stagesBetween, type Decision } from './decision.js';
+import { engage } from './engagement-policies.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
 import { cycleSince, isSince, type Deal, type LeadState, type Money } from './state.js';
@@ -34,6 +36,7 @@ export const dealRules: Rules<
     importFrom: ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'MQL', 'RECYCLED'],
     transition: true,
     advances: true,
+    stops: (decision) => (decision.state === 'SAL' ? [decision.clock('contact_cadence')] : []),
     decide(decision, body) {
       const { amount, expectedCloseDate, productLine, horizon } = body;
       // SAL → OPPORTUNITY is T9 and T11 in one command, not a skip (spec §3.3).
@@ -167,6 +170,7 @@ export const dealRules: Rules<
       const amount = body.amount ?? deal.amount;
       if (amount === null) throw amountInvalid('a proposal has an amount');
       requireAmount(amount, deal);
+      const policyWarnings = engage(decision, { does: 'proposal' });
       decision.record('ProposalSent', {
         dealId: deal.dealId,
         proposalId: body.proposalId ?? decision.context.newId('proposal'),
@@ -175,6 +179,7 @@ export const dealRules: Rules<
         costIncluded,
         implementationSteps,
         expectedRoi,
+        policyWarnings,
       });
     },
   },
@@ -297,8 +302,7 @@ export const dealRules: Rules<
           reasonCode,
           competitor,
           lostFromDealStage: deal?.stage,
-          // Nurture comes later; nothing has touched the lead by it yet.
-          nurtureTouches: 0,
+          nurtureTouches: lead.nurtureTouches,
           note,
         },
         {
@@ -306,6 +310,7 @@ export const dealRules: Rules<
           ...(skippedStages.length === 0 ? {} : { skippedStages, skipRule: 'import_unrecorded' }),
         },
       );
+      reengageLost(decision);
     },
   },
 };

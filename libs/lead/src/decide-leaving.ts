@@ -1,4 +1,5 @@
 import type { CommandBody, Role } from './commands.js';
+import { defaultReengagementTrack, exitNurture, requireTrack } from './decide-nurture.js';
 import { reengagement, requireOverride } from './decide-qualification.js';
 import { iso, stagesBetween, type Decision } from './decision.js';
 import { LeadError } from './errors.js';
@@ -23,13 +24,15 @@ export const leavingRules: Rules<'RecycleLead' | 'DisqualifyLead' | 'MarkJunk' |
     importFrom: ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'MQL'],
     transition: true,
     decide(decision, body) {
-      const { reasonCode, nurtureTrackId, revisitOn, note } = body;
+      const { reasonCode, revisitOn, note } = body;
       const { context, isImport, lead, state } = decision;
+      const nurtureTrackId = body.nurtureTrackId ?? defaultReengagementTrack(decision, 'RECYCLED')?.trackId;
       requireRecycler(decision);
       decision.reason('recycle', reasonCode, note);
       decision.guard(nurtureTrackId !== undefined, 'NURTURE_TRACK_REQUIRED', 'on which track is it nurtured?', {
         field: 'nurtureTrackId',
       });
+      if (nurtureTrackId !== undefined) requireTrack(decision, nurtureTrackId, 'nurtureTrackId');
       requireExhausted(decision, body);
       const ahead = revisitOn === undefined || isImport || revisitOn > iso(context.nowMs).slice(0, 10);
       decision.guard(ahead, 'REVISIT_DATE_INVALID', 'a revisit lies ahead', { field: 'revisitOn' });
@@ -71,6 +74,7 @@ export const leavingRules: Rules<'RecycleLead' | 'DisqualifyLead' | 'MarkJunk' |
       );
       decision.reason('disqualify', reasonCode, note);
       const clocks = decision.cancel('disqualified');
+      exitNurture(decision, 'withdrawn');
       decision.move('Disqualified', 'DISQUALIFIED', { reasonCode, failedCriteria, note }, { clocks });
     },
   },
@@ -80,6 +84,7 @@ export const leavingRules: Rules<'RecycleLead' | 'DisqualifyLead' | 'MarkJunk' |
     transition: true,
     decide(decision, { reasonCode, origin }) {
       decision.reason('junk', reasonCode);
+      exitNurture(decision, 'withdrawn');
       decision.move('MarkedJunk', 'JUNK', { reasonCode, origin }, { clocks: decision.cancel('junk') });
     },
   },

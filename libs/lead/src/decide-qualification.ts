@@ -1,14 +1,24 @@
 import { handRaisesOf } from './absorption.js';
 import type { CommandBody } from './commands.js';
+import { exitNurture } from './decide-nurture.js';
 import { clockAfter, stagesBetween, type Decision, type MoveOptions, type OwnData } from './decision.js';
 import { LeadError } from './errors.js';
 import type { LeadEvent, LeadEventData } from './events.js';
 import { failedHardCriteria } from './icp.js';
+import { freshHandRaise } from './hand-raise.js';
 import type { Rules } from './rule.js';
+import {
+  isCooledDown,
+  isSuppressed,
+  mayBeScored,
+  scoreRecord,
+  scoreSnapshot,
+  standingOf,
+  type Standing,
+} from './scoring.js';
 import { startMetClock } from './sla-clocks.js';
 import {
   cycleSince,
-  entryOf,
   findEvent,
   since,
   QUALIFICATION_QUESTIONS,
@@ -22,8 +32,7 @@ import type { LeadStateName } from './states.js';
  * functions, in the name of a policy.
  */
 
-const BEFORE_MQL = ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'RECYCLED'] as const;
-const DAY_MS = 86_400_000;
+export const BEFORE_MQL = ['SUBSCRIBER', 'LEAD', 'PROSPECT', 'RECYCLED'] as const;
 /** RECYCLED leads are marketing's to take up again (spec §3.1). */
 const MARKETING_TEAM = 'marketing';
 
@@ -43,17 +52,10 @@ export const qualificationRules: Rules<
     transition: true,
     stops: (decision) => [decision.clock('recycle_reengagement')],
     decide(decision, { reason, ...handoff }) {
-      const explained = (reason ?? '').trim() !== '';
-      // Without a scoring model there is no threshold to meet: a person marks and says why.
-      decision.guard(
-        explained,
-        decision.isImport ? 'SCORE_BELOW_THRESHOLD' : 'REASON_REQUIRED',
-        'reason: why is it qualified?',
-        {
-          field: 'reason',
-        },
-      );
-      mark(decision, 'MarkedMQL', { basis: 'marketing', mode: 'manual', reason }, handoff);
+      const scored = standing(decision);
+      const explained = (reason ?? '').trim() !== '' || scored?.mql === true;
+      requireExplained(decision, explained, scored, { field: 'reason', detail: 'reason: why is it qualified?' });
+      mark(decision, 'MarkedMQL', { basis: 'marketing', mode: 'manual', ...scoreRecord(scored), reason }, handoff);
     },
   },
   MarkPQL: {
@@ -61,14 +63,21 @@ export const qualificationRules: Rules<
     transition: true,
     stops: (decision) => [decision.clock('recycle_reengagement')],
     decide(decision, { trialId, keyActions, reason, ...handoff }) {
-      const explained = keyActions.length > 0 || (reason ?? '').trim() !== '';
-      decision.guard(
-        explained,
-        decision.isImport ? 'SCORE_BELOW_THRESHOLD' : 'REASON_REQUIRED',
-        'which use of the product, or why?',
-        { field: 'keyActions' },
-      );
-      mark(decision, 'MarkedPQL', { basis: 'product', trialId, keyActions, reason }, handoff);
+      const scored = standing(decision);
+      const explained = keyActions.length > 0 || (reason ?? '').trim() !== '' || scored?.pql === true;
+      requireExplained(decision, explained, scored, {
+        field: 'keyActions',
+        detail: 'which use of the product, or why?',
+      });
+      const own = {
+        basis: 'product' as const,
+        mode: 'manual' as const,
+        trialId,
+        keyActions,
+        ...scoreRecord(scored),
+        reason,
+      };
+      mark(decision, 'MarkedPQL', own, handoff);
     },
   },
   MarkServiceQualified: {
@@ -173,14 +182,8 @@ export const qualificationRules: Rules<
   WithdrawQualification: {
     from: ['MQL'],
     transition: true,
-    decide(decision, { reason, note }) {
-      const { lead } = decision;
-      decision.move(
-        'QualificationWithdrawn',
-        lead.twoWaySinceMs === null ? 'LEAD' : 'PROSPECT',
-        { reason, handoffId: lead.openHandoff?.handoffId, note },
-        { clocks: decision.cancel('withdrawn', ['handoff_response']) },
-      );
+    decide(decision, body) {
+      withdrawQualification(decision, body);
     },
   },
 
@@ -195,7 +198,11 @@ export const qualificationRules: Rules<
     importFrom: ['SUBSCRIBER'],
     transition: true,
     advances: true,
-    stops: (decision) => [decision.clock('handoff_response'), decision.clock('recycle_reengagement')],
+    stops: (decision) => [
+      decision.clock('handoff_response'),
+      decision.clock('recycle_reengagement'),
+      decision.clock('contact_cadence'),
+    ],
     decide(decision, body) {
       becomeSql(decision, body);
     },
@@ -206,6 +213,36 @@ export const qualificationRules: Rules<
 
 type Handoff = CommandBody<'HandOffToSales'>;
 
+/** The lead's score now, as a mark or an SQL snapshots it (spec §3.5); null: no model is in force, or it is history. */
+function standing(decision: Decision): Standing | null {
+  const { context, isImport, lead, pipeline } = decision;
+  const model = isImport ? null : context.models.inForce(context.nowMs);
+  return model === null || !mayBeScored(lead) ? null : standingOf(lead, model, context.nowMs, pipeline);
+}
+
+/** A mark below the threshold, or without any, is a person's own judgement: it says why. */
+function requireExplained(
+  decision: Decision,
+  explained: boolean,
+  scored: Standing | null,
+  { detail, field }: { readonly detail: string; readonly field: string },
+): void {
+  if (scored === null) {
+    decision.guard(explained, decision.isImport ? 'SCORE_BELOW_THRESHOLD' : 'REASON_REQUIRED', detail, { field });
+    return;
+  }
+  const { grade, total } = scored.score;
+  const { mql } = scored.model.document.thresholds;
+  decision.guard(explained, 'SCORE_BELOW_THRESHOLD', `scores ${total / 1000}, grade ${grade}; ${detail}`, {
+    field,
+    total,
+    grade,
+    minTotal: mql.minTotal,
+    minGrade: mql.minGrade,
+  });
+}
+
+/** T4, and T5 at once where the pipeline hands off by itself. */
 function mark<T extends 'MarkedMQL' | 'MarkedPQL' | 'MarkedServiceQualified'>(
   decision: Decision,
   type: T,
@@ -217,21 +254,28 @@ function mark<T extends 'MarkedMQL' | 'MarkedPQL' | 'MarkedServiceQualified'>(
   decision.guard(failed.length === 0, 'ICP_THRESHOLD_FAILED', `the company fails the ICP: ${failed.join(', ')}`, {
     failed,
   });
-  const cooledMs = lead.lastTransitionAtMs + pipeline.recycleCooldownDays * DAY_MS;
-  decision.guard(lead.state !== 'RECYCLED' || atMs >= cooledMs, 'RECYCLE_COOLDOWN', 'it was recycled only lately');
-  const consents = new Set(lead.consents.values());
-  const suppressed = consents.has('withdrawn') && !consents.has('granted');
-  decision.guard(!suppressed, 'CONSENT_WITHDRAWN', 'the person has withdrawn every consent');
-  const options: MoveOptions =
-    lead.state === 'RECYCLED'
-      ? { clocks: decision.stop(decision.clock('recycle_reengagement'), decision.nextEventId) }
-      : {};
-  decision.move(type, 'MQL', own, options);
+  decision.guard(isCooledDown(lead, pipeline, atMs), 'RECYCLE_COOLDOWN', 'it was recycled only lately');
+  decision.guard(!isSuppressed(lead), 'CONSENT_WITHDRAWN', 'the person has withdrawn every consent');
+  becomeMql(decision, type, own);
   // History says itself when a lead was offered; a handoff that nobody recorded is not made up.
   if (pipeline.autoHandoff && !decision.isImport) handOff(decision, handoff);
 }
 
-function handOff(decision: Decision, { teamId: asked, ownerId, summary }: Handoff): void {
+/** The move of T4; its guards are the caller's. */
+export function becomeMql<T extends 'MarkedMQL' | 'MarkedPQL' | 'MarkedServiceQualified'>(
+  decision: Decision,
+  type: T,
+  own: OwnData<T>,
+): void {
+  const options: MoveOptions =
+    decision.lead.state === 'RECYCLED'
+      ? { clocks: decision.stop(decision.clock('recycle_reengagement'), decision.nextEventId) }
+      : {};
+  decision.move(type, 'MQL', own, options);
+}
+
+/** T5. Refuses before it records anything. */
+export function handOff(decision: Decision, { teamId: asked, ownerId, summary }: Handoff): void {
   const { context, isImport, lead, pipeline, policyMs } = decision;
   decision.guard(lead.openHandoff === null, 'ALREADY_HANDED_OFF', 'an offer is open', {
     handoffId: lead.openHandoff?.handoffId,
@@ -257,6 +301,22 @@ function handOff(decision: Decision, { teamId: asked, ownerId, summary }: Handof
     summary,
   });
   decision.recordAll(started);
+  // Marketing nurtures a lead until it is handed over (spec §1 MQL).
+  exitNurture(decision, 'qualified');
+}
+
+/** T8. */
+export function withdrawQualification(
+  decision: Decision,
+  { note, reason }: Pick<CommandBody<'WithdrawQualification'>, 'reason' | 'note'>,
+): void {
+  const { lead } = decision;
+  decision.move(
+    'QualificationWithdrawn',
+    lead.twoWaySinceMs === null ? 'LEAD' : 'PROSPECT',
+    { reason, handoffId: lead.openHandoff?.handoffId, note },
+    { clocks: decision.cancel('withdrawn', ['handoff_response']) },
+  );
 }
 
 // ---- T6, T7
@@ -370,7 +430,7 @@ export function becomeSql(
   const byEventId = decision.nextEventId;
   const teamId = skips ? decision.teamId : lead.teamId;
   const ownerId = skips && !byPolicy && !decision.isImport ? (lead.ownerId ?? personId) : lead.ownerId;
-  const clocks: LeadEvent[] = [];
+  const clocks: LeadEvent[] = [...decision.stop(decision.clock('contact_cadence'), byEventId)];
   if (skips) {
     if (openHandoff !== null) {
       clocks.push(
@@ -391,12 +451,14 @@ export function becomeSql(
     {
       qualification: snapshot(decision),
       mode: byPolicy || (context.actor.role === 'system' && !decision.isImport) ? 'auto' : 'manual',
+      ...scoreSnapshot(standing(decision)),
       override,
       implicitAcceptance: skips && openHandoff !== null && !byPolicy,
       handoffId: skips ? openHandoff?.handoffId : undefined,
     },
     { ownerId, teamId, clocks, skippedStages: skips ? stagesBetween(state, 'SQL') : [], skipRule },
   );
+  exitNurture(decision, 'qualified');
 }
 
 /** Which rule lets this lead skip acceptance (T10). */
@@ -409,17 +471,15 @@ function skipRuleFor(decision: Decision, asked: string | undefined): string {
     });
   if (isImport) return 'import_unrecorded';
   if (asked === 'auto_sql_score') {
-    if (pipeline.autoSql && context.actor.role === 'system') return asked;
+    // A policy's to ask for, also on the way of somebody's command.
+    if (pipeline.autoSql && (context.actor.role === 'system' || decision.actingPolicy !== null)) return asked;
     throw refused();
   }
   if (asked === undefined && state === 'MQL' && !pipeline.requireSAL) return 'sal_not_required';
   if ((asked ?? 'inbound_hand_raise') !== 'inbound_hand_raise' || !pipeline.skipRules.includes('inbound_hand_raise')) {
     throw refused();
   }
-  const recycled = state === 'RECYCLED' ? lead.visits.at(-1) : undefined;
-  const oldestMs = atMs - pipeline.handRaiseDays * DAY_MS;
-  const raised = since(handRaisesOf(lead), recycled === undefined ? cycleSince(lead) : entryOf(recycled));
-  if (!raised.some((raise) => raise.atMs >= oldestMs && raise.atMs <= atMs)) throw refused();
+  if (!freshHandRaise(lead, pipeline, atMs)) throw refused();
   return 'inbound_hand_raise';
 }
 

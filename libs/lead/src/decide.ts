@@ -6,13 +6,16 @@ import { dealRules } from './decide-deal.js';
 import { holdRules } from './decide-hold.js';
 import { leavingRules } from './decide-leaving.js';
 import { merged, mergeRules } from './decide-merge.js';
+import { nurtureRules } from './decide-nurture.js';
 import { profileRules } from './decide-profile.js';
 import { qualificationRules } from './decide-qualification.js';
+import { scoreAfter, scoringRules } from './decide-scoring.js';
 import { Decision, iso, type DecideContext } from './decision.js';
 import { LeadError } from './errors.js';
 import type { LeadEvent } from './events.js';
 import { disqualifyByIcp } from './icp.js';
 import type { Rule, Rules } from './rule.js';
+import { goStale } from './silence.js';
 import { settleClocks, type StoppingFact } from './sla-clocks.js';
 import type { LeadState } from './state.js';
 import type { LeadStateName } from './states.js';
@@ -24,12 +27,14 @@ const rules: Rules<CommandName> = {
   ...captureRules,
   ...profileRules,
   ...contactRules,
+  ...nurtureRules,
   ...qualificationRules,
   ...dealRules,
   ...leavingRules,
   ...holdRules,
   ...correctionRules,
   ...mergeRules,
+  ...scoringRules,
   /** What is due is settled before any command is decided: this one has nothing to add. */
   SettleClocks: { decide: () => undefined },
 };
@@ -80,6 +85,7 @@ function decideBy<N extends CommandName>(
   const { atMs, claimedAtMs } = timeOf(command, lead, context, rule.transition === true);
   const decision = new Decision(lead, context, atMs, claimedAtMs);
   decision.recordAll(settlement(decision, rule.stops?.(decision, body) ?? []));
+  goStale(decision);
 
   const { onHold, state } = decision.lead;
   if (onHold !== null && rule.advances === true) {
@@ -94,6 +100,7 @@ function decideBy<N extends CommandName>(
   }
   rule.decide(decision, body);
   disqualifyByIcp(decision);
+  scoreAfter(decision, lead);
   return decision.events;
 }
 

@@ -1,12 +1,15 @@
 import type { Pipeline, ReasonKind } from '#libs/policy/src/documents.js';
 import { PolicyError } from '#libs/policy/src/errors.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { wholeSeconds } from '#libs/scoring/src/behaviours.js';
+import type { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { AccountFacts, KnownCampaigns } from './account-facts.js';
 import type { Absorption } from './absorption.js';
 import type { Actor } from './commands.js';
 import { LeadError, type LeadErrorCode, type LeadErrorFacts } from './errors.js';
 import { evolve } from './evolve.js';
 import type { ClockType, LeadEvent, LeadEventData, LeadEventType } from './events.js';
+import { SCORED_FACTS } from './scored-facts.js';
 import {
   cancelClock,
   evolveClock,
@@ -27,6 +30,7 @@ export interface DecideContext {
   readonly commandId: string;
   readonly actor: Actor;
   readonly policies: PolicyBook;
+  readonly models: ModelBook;
   /** The account that the command or else the lead names, as its own stream has it now; null: there is no such account. */
   readonly account?: AccountFacts | null;
   /** Absent: references to campaigns are not looked up. */
@@ -74,6 +78,7 @@ const WAIVED_BY_IMPORT: ReadonlySet<LeadErrorCode> = new Set([
 type Filled =
   | 'leadId'
   | 'occurredAt'
+  | 'availableAt'
   | 'fromState'
   | 'toState'
   | 'cycleNo'
@@ -112,15 +117,36 @@ export class Decision {
   readonly events: LeadEvent[] = [];
   /** What the conversation guards of an import would have refused, for the next move. */
   #waived: LeadErrorCode[] = [];
+  #policy: { readonly by: string; readonly atMs: number } | null = null;
 
   constructor(
     public lead: LeadState,
     readonly context: DecideContext,
     /** When it happened in the business. */
-    readonly atMs: number,
+    private readonly givenAtMs: number,
     /** What an import claimed before its time was clamped. */
     private readonly claimedAtMs?: number,
   ) {}
+
+  /** When what is recorded now happened: the command's time, or the policy's that acts. */
+  get atMs(): number {
+    return this.#policy?.atMs ?? this.givenAtMs;
+  }
+
+  /** What `act` records is the policy's doing, at a time of its own (spec §3.3 "P:…"); `by` stands in the metadata as the actor. */
+  asPolicy(by: string, atMs: number, act: () => void): void {
+    this.#policy = { by, atMs };
+    try {
+      act();
+    } finally {
+      this.#policy = null;
+    }
+  }
+
+  /** The policy that acts, if one does. */
+  get actingPolicy(): string | null {
+    return this.#policy?.by ?? null;
+  }
 
   get isImport(): boolean {
     return this.context.import !== undefined;
@@ -193,7 +219,11 @@ export class Decision {
     own: Omit<LeadEventData<T>, 'leadId' | 'occurredAt'>,
     atMs: number = this.atMs,
   ): string {
-    const data = assignDefined({ leadId: this.lead.leadId, occurredAt: iso(atMs) }, own);
+    const data: Record<string, unknown> = { leadId: this.lead.leadId, occurredAt: iso(atMs) };
+    const { nowMs } = this.context;
+    if (!this.isImport && SCORED_FACTS.has(type) && wholeSeconds(atMs) !== wholeSeconds(nowMs))
+      data.availableAt = iso(nowMs);
+    assignDefined(data, own);
     return this.#add({ type, data } as unknown as LeadEvent);
   }
 
@@ -234,16 +264,23 @@ export class Decision {
 
   #add(event: LeadEvent): string {
     const eventId = this.nextEventId;
-    this.events.push(event);
+    this.events.push(this.#policy === null ? event : { ...event, by: this.#policy.by });
     const revision = this.lead.revision + 1;
-    this.lead = evolve(this.lead, event, { eventId, revision, recordedAtMs: this.context.nowMs });
+    const imported = this.isImport;
+    this.lead = evolve(this.lead, event, { eventId, revision, recordedAtMs: this.context.nowMs, imported });
     return eventId;
   }
 
   // ---- clocks: events to be recorded with `move` or `recordAll`
 
   /** None when importing, and none that the team's agreement does not promise. */
-  startClock(clockType: ClockType, startMs: number, teamId: string, ownerId?: string | null): LeadEvent[] {
+  startClock(
+    clockType: ClockType,
+    startMs: number,
+    teamId: string,
+    ownerId?: string | null,
+    stepNo?: number,
+  ): LeadEvent[] {
     if (this.isImport) return [];
     const { lead, context } = this;
     const started = startClock({
@@ -254,9 +291,11 @@ export class Decision {
       startMs,
       teamId,
       ...(ownerId === undefined || ownerId === null ? {} : { ownerId }),
+      ...(stepNo === undefined ? {} : { stepNo }),
     });
     const deferredUntilMs = lead.deferredUntilMs ?? 0;
     const clock = clockAfter(started);
+    if (clock !== undefined && lead.onHold !== null) return [...started, ...this.pause(clock, startMs, 'on_hold')];
     if (clock === undefined || deferredUntilMs <= Math.max(startMs, context.nowMs)) return started;
     return [...started, ...this.pause(clock, startMs, 'deferred_by_lead', deferredUntilMs)];
   }

@@ -45,12 +45,9 @@ export const clockType = z.enum([
 ]);
 export type ClockType = z.infer<typeof clockType>;
 
-const base = {
-  leadId: id,
-  occurredAt: ts,
-  /** Of a fact that scores: from when on it counts, where that is not `occurredAt` to the second: it was recorded late (spec §5.4). */
-  availableAt: ts.optional(),
-};
+const base = { leadId: id, occurredAt: ts };
+/** A fact that scores: from when on it counts, where that is not `occurredAt` to the second because it was recorded late (spec §5.4). */
+const scoring = { ...base, availableAt: ts.optional() };
 
 /** What every transition records beside its own fields (spec §3.5, "+T" in §4.2). */
 const transition = {
@@ -161,7 +158,7 @@ const nextLevelAt = ts.optional();
 export const leadEventSchemas = {
   // Capture, profile, ownership
   LeadCaptured: z.object({
-    ...base, ...transition,
+    ...scoring, ...transition,
     initialStage: z.enum(['subscriber', 'lead']),
     identityKeys: z.array(z.object({ kind: identityKind, keyHash: z.string() })),
     person: personal(person.optional()),
@@ -182,18 +179,18 @@ export const leadEventSchemas = {
     importJobId: id.optional(),
   }),
   CaptureRepeated: z.object({
-    ...base, source, captureMethod, interest, formId: id.optional(), newFields: personal(z.record(z.string(), z.unknown()).optional()),
+    ...scoring, source, captureMethod, interest, formId: id.optional(), newFields: personal(z.record(z.string(), z.unknown()).optional()),
     scoredFields,
   }),
   LeadDetailsUpdated: z.object({
-    ...base,
+    ...scoring,
     changes: z.array(z.object({ field: code, old: personal(z.unknown()), new: personal(z.unknown()) })),
     kind: z.enum(['enrichment', 'self_service', 'manual', 'correction']),
     provider: code.optional(),
     verified: z.boolean(),
     scoredFields,
   }),
-  RoleIdentified: z.object({ ...base, role, jobTitle: personal(text.optional()), provider: code.optional(), confidence: z.number().min(0).max(1) }),
+  RoleIdentified: z.object({ ...scoring, role, jobTitle: personal(text.optional()), provider: code.optional(), confidence: z.number().min(0).max(1) }),
   OwnerAssigned: z.object({
     ...base, ownerId: id, previousOwnerId: id.optional(), teamId: id,
     reason: z.enum(['routing', 'manual', 'owner_left', 'capacity']),
@@ -203,7 +200,7 @@ export const leadEventSchemas = {
 
   // Merge (spec §2.6)
   DuplicateAbsorbed: z.object({
-    ...base, mergeId: id, duplicateLeadId: id, duplicateRevision: z.int(),
+    ...scoring, mergeId: id, duplicateLeadId: id, duplicateRevision: z.int(),
     /** The earlier of both captures as they were known then; `duplicateCapturedAt` alone is the duplicate's. */
     effectiveCapturedAt: ts,
     duplicateCapturedAt: ts,
@@ -225,7 +222,7 @@ export const leadEventSchemas = {
   MergedInto: z.object({ ...base, ...transition, mergeId: id, survivorLeadId: id }),
   /** In both streams. */
   MergeReverted: z.object({
-    ...base, mergeId: id, duplicateLeadId: id, survivorLeadId: id.optional(),
+    ...scoring, mergeId: id, duplicateLeadId: id, survivorLeadId: id.optional(),
     /** `given_up`: the duplicate was merged elsewhere or moved on before the merge was complete. */
     cause: z.enum(['unmerged', 'given_up']),
     reason: text.optional(),
@@ -237,19 +234,19 @@ export const leadEventSchemas = {
 
   // Who it is and what it wants
   ContactPersonVerified: z.object({ ...base, isDecisionMaker: z.boolean(), evidence: code, decisionMakerLeadId: id.optional() }),
-  PersonaAssigned: z.object({ ...base, personaId: id, personaVersion: z.int().min(1), confidence: z.number().min(0).max(1) }),
-  LeadTypeChanged: z.object({ ...base, from: code, to: code, reason: text }),
-  JourneyStageObserved: z.object({ ...base, stage: journeyStage, basis: z.enum(['behaviour', 'conversation', 'manual']) }),
-  GoalIdentified: z.object({ ...base, goal: personal(text.optional()), challengeCode: code, interestedInBuying: yesNoUnknown }),
+  PersonaAssigned: z.object({ ...scoring, personaId: id, personaVersion: z.int().min(1), confidence: z.number().min(0).max(1) }),
+  LeadTypeChanged: z.object({ ...scoring, from: code, to: code, reason: text }),
+  JourneyStageObserved: z.object({ ...scoring, stage: journeyStage, basis: z.enum(['behaviour', 'conversation', 'manual']) }),
+  GoalIdentified: z.object({ ...scoring, goal: personal(text.optional()), challengeCode: code, interestedInBuying: yesNoUnknown }),
   BuyingIntentAssessed: z.object({
-    ...base, level: z.enum(['none', 'low', 'medium', 'high']), channel: code, evidenceEventId: id.optional(),
+    ...scoring, level: z.enum(['none', 'low', 'medium', 'high']), channel: code, evidenceEventId: id.optional(),
   }),
   BuyingQuestionsAnswered: z.object({
     ...base, productKnowledge: zeroToThree, ourKnowledgeOfBusiness: zeroToThree, visitFrequencyPer30d: z.int().min(0),
     understandsValue: zeroToThree, hasBudget: yesNoUnknown, wantsProposal: yesNoUnknown,
   }),
   IcpFitAssessed: z.object({
-    ...base, icpId: id, icpVersion: z.int().min(1), result: criterionResult,
+    ...scoring, icpId: id, icpVersion: z.int().min(1), result: criterionResult,
     failures: z.array(z.object({
       criterion: code, required: text, actual: text,
       /** Fails a criterion that the ICP calls hard: the lead may not be qualified (T4). */
@@ -264,19 +261,19 @@ export const leadEventSchemas = {
     }),
     accountId: id.optional(),
   }),
-  LinkedToAccount: z.object({ ...base, accountId: id, basis: linkBasis }),
-  UnlinkedFromAccount: z.object({ ...base, accountId: id, basis: linkBasis }),
+  LinkedToAccount: z.object({ ...scoring, accountId: id, basis: linkBasis }),
+  UnlinkedFromAccount: z.object({ ...scoring, accountId: id, basis: linkBasis }),
   DataQualityChecked: z.object({ ...base, completeness: z.number().min(0).max(1), staleFields: z.array(code), verifiedAt: ts }),
 
   // Behaviour and contact
   BehaviourRecorded: z.object({
-    ...base, behaviourId: id, kind: behaviourKind, contentId: id.optional(), topicCode: code.optional(), campaignId: id.optional(),
+    ...scoring, behaviourId: id, kind: behaviourKind, contentId: id.optional(), topicCode: code.optional(), campaignId: id.optional(),
     url: personal(text.optional()), sessionId: personal(text.optional()), count: z.int().min(1),
   }),
   ConsentGranted: z.object({
-    ...base, purpose: consent.shape.purpose, basis: code, channel: code.optional(), textVersion: z.string().max(64).optional(),
+    ...scoring, purpose: consent.shape.purpose, basis: code, channel: code.optional(), textVersion: z.string().max(64).optional(),
   }),
-  ConsentWithdrawn: z.object({ ...base, purpose: consent.shape.purpose, channel: code.optional() }),
+  ConsentWithdrawn: z.object({ ...scoring, purpose: consent.shape.purpose, channel: code.optional() }),
   EnrolledInNurture: z.object({
     ...base, trackId: id, trackKind, personaId: id.optional(), segmentId: id.optional(), journeyStage: journeyStage.optional(),
     /** What the nurture is to reach. */
@@ -299,7 +296,7 @@ export const leadEventSchemas = {
     sequenceStep: z.int().optional(), durationS: seconds.optional(), note, policyWarnings,
   }),
   LeadResponded: z.object({
-    ...base, channel: code, inReplyTo: id.optional(), sentiment: z.enum(['positive', 'neutral', 'negative', 'opt_out']), note,
+    ...scoring, channel: code, inReplyTo: id.optional(), sentiment: z.enum(['positive', 'neutral', 'negative', 'opt_out']), note,
   }),
   BecameProspect: z.object({ ...base, ...transition, evidenceEventId: id, channel: code }),
   MeetingBooked: z.object({ ...base, meetingId: id, kind: z.enum(['discovery', 'demo', 'proposal', 'other']), at: ts }),
@@ -340,7 +337,7 @@ export const leadEventSchemas = {
   QualificationWithdrawn: z.object({
     ...base, ...transition, reason: z.enum(['error', 'score_decay', 'consent', 'manual']), handoffId: id.optional(), note,
   }),
-  QualificationAnswered: z.object({ ...base, answers: qualificationAnswers, timingHorizonDays: z.int().optional() }),
+  QualificationAnswered: z.object({ ...scoring, answers: qualificationAnswers, timingHorizonDays: z.int().optional() }),
   MarkedSQL: z.object({
     ...base, ...transition,
     qualification: z.object({
@@ -455,7 +452,7 @@ export const leadEventSchemas = {
     /** Clocks the voided transition had stopped or cancelled and that run again. */
     reopenedClockIds: z.array(id).optional(),
   }),
-  OccurredAtCorrected: z.object({ ...base, correctedEventId: id, old: ts, new: ts, reason: text, approvedBy: id }),
+  OccurredAtCorrected: z.object({ ...scoring, correctedEventId: id, old: ts, new: ts, reason: text, approvedBy: id }),
 } as const; // prettier-ignore
 
 export type LeadEventType = keyof typeof leadEventSchemas;

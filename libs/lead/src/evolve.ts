@@ -1,5 +1,7 @@
 import { absorbedOf, HAND_RAISES } from './absorption.js';
 import type { LeadEvent, LeadEventData } from './events.js';
+import { evolveBehaviours, evolveScoredFields } from './scored-facts.js';
+import { evolveSilence } from './silence.js';
 import { evolveClock } from './sla-clocks.js';
 import {
   cycleSince,
@@ -27,6 +29,9 @@ export function evolve(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope
   const next: LeadState = {
     ...lead,
     revision: envelope.revision,
+    behaviours: evolveBehaviours(lead, event, envelope.eventId),
+    scoredFields: evolveScoredFields(lead.scoredFields, event),
+    silence: evolveSilence(lead.silence, event, lead.state, envelope.imported === true),
     history: {
       eventId: envelope.eventId,
       type: event.type,
@@ -120,6 +125,25 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return { ...lead, consents: new Map(lead.consents).set(event.data.purpose, 'granted') };
     case 'ConsentWithdrawn':
       return { ...lead, consents: new Map(lead.consents).set(event.data.purpose, 'withdrawn') };
+    case 'EnrolledInNurture': {
+      const { trackId, trackKind } = event.data;
+      return { ...lead, nurture: { trackId, trackKind, sinceMs: atMs, touches: 0 } };
+    }
+    case 'NurtureExited':
+      return lead.nurture?.trackId === event.data.trackId ? { ...lead, nurture: null } : lead;
+    case 'NurtureTouchSent': {
+      const { nurture } = lead;
+      const isOfTrack = nurture !== null && nurture.trackId === event.data.trackId;
+      return {
+        ...lead,
+        nurtureTouches: lead.nurtureTouches + 1,
+        nurture: isOfTrack ? { ...nurture, touches: nurture.touches + 1 } : nurture,
+      };
+    }
+    case 'ContactSequenceStarted': {
+      const { sequenceId, attemptsPlanned } = event.data;
+      return { ...lead, sequence: { sequenceId, attemptsPlanned, ...moment } };
+    }
     case 'ContactSequenceExhausted':
       return { ...lead, sequenceExhausted: moment };
     case 'ContactAttempted': {
@@ -176,9 +200,16 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return { ...lead, qualification };
     }
 
-    case 'PromotedToLead':
+    case 'LeadScored': {
+      const { band, grade, modelId, modelVersion, total } = event.data;
+      return { ...lead, score: { modelId, modelVersion, total, grade, band, atMs } };
+    }
     case 'MarkedMQL':
-    case 'MarkedPQL':
+    case 'MarkedPQL': {
+      const autoMarkEventId = event.data.mode === 'auto' ? eventId : lead.autoMarkEventId;
+      return enter({ ...lead, autoMarkEventId }, event, eventId, atMs);
+    }
+    case 'PromotedToLead':
     case 'MarkedServiceQualified':
     case 'QualificationWithdrawn':
     case 'Disqualified':
@@ -192,7 +223,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
     case 'MarkedSQL': {
       // Who skips SAL promises the first contact from there on, unless the cycle has one (T10).
       const skipped = event.data.fromState !== 'SAL';
-      const started = enter(lead, event, eventId, atMs);
+      const started = enter({ ...lead, sequence: null }, event, eventId, atMs, lead);
       return skipped ? { ...started, contactSince: cycleSince(started) } : started;
     }
 
@@ -246,9 +277,12 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
     }
     case 'ResumedFromHold':
       return { ...lead, onHold: null, lastTransitionAtMs: atMs };
+    case 'RecycledNotReady': {
+      const { nurtureTrackId } = event.data;
+      return enter({ ...lead, deal: null, nurtureDestination: nurtureTrackId }, event, eventId, atMs, lead);
+    }
     case 'DealWon':
     case 'DealLost':
-    case 'RecycledNotReady':
       return enter({ ...lead, deal: null }, event, eventId, atMs, lead);
 
     case 'SlaClockStarted': {
@@ -266,6 +300,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
     case 'SlaClockStopped':
     case 'SlaClockCancelled':
     case 'SlaBreachRetracted':
+    case 'SlaClockRebased':
       return { ...lead, clocks: evolveClock(lead.clocks, event) };
 
     case 'TransitionVoided':
@@ -293,6 +328,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
 
     case 'PostSaleFollowUpLogged':
     case 'CustomerFeedbackRecorded':
+    case 'LeadWentStale':
       return lead;
     default:
       // A type of a later version, read by this one: kept in the history, without effect.

@@ -1,6 +1,9 @@
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
 import type { PipelineDocument } from '#libs/policy/src/documents.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { defaultModel, defaultScoringEvents } from '#libs/scoring/src/default-model.js';
+import { ModelBook } from '#libs/scoring/src/model-book.js';
+import type { ScoringModelDocument } from '#libs/scoring/src/model.js';
 import { parseLeadCommand, type Actor, type CommandName, type Role } from './commands.js';
 import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
 import { LeadError } from './errors.js';
@@ -34,7 +37,9 @@ const USUAL: Partial<Record<CommandName, Actor>> = {
   VoidTransition: person('ops'),
   CorrectOccurredAt: person('ops'),
   RetractBreach: person('ops'),
+  RebaseClock: person('ops'),
   SettleClocks: SYSTEM,
+  RescoreLead: SYSTEM,
   SuspectDuplicate: SYSTEM,
   MergeLeads: person('ops'),
   UnmergeLeads: person('ops'),
@@ -65,6 +70,13 @@ const newPolicies = (): PolicyBook => {
 /** Shared by all scenarios that change nothing in it: its calendars are compiled once. */
 const DEFAULT_POLICIES = newPolicies();
 
+const newModels = (): ModelBook => {
+  const book = new ModelBook();
+  for (const event of defaultScoringEvents(0)) book.apply(event);
+  return book;
+};
+const DEFAULT_MODELS = newModels();
+
 interface StoredEvent {
   readonly event: LeadEvent;
   readonly eventId: string;
@@ -82,6 +94,7 @@ export class Scenario {
   #sweeps = 0;
 
   policies = DEFAULT_POLICIES;
+  models = DEFAULT_MODELS;
   /** What the next MergeLeads takes over. */
   duplicate: DecideContext['duplicate'];
 
@@ -107,6 +120,23 @@ export class Scenario {
     const next = { occurredAt: '2026-01-01T00:00:00.000Z', version: version + 1 };
     this.configured(stream, 'PipelineDefined', { ...document, ...change, ...next });
     return this.configured(stream, 'PipelineActivated', { ...next, effectiveFrom: next.occurredAt });
+  }
+
+  /** From now on leads are scored by a changed model. */
+  underModel(change: Partial<ScoringModelDocument>): this {
+    if (this.models === DEFAULT_MODELS) this.models = newModels();
+    const { modelId, version } = this.models.inForce(this.nowMs)!;
+    const stream = `scoringmodel-${modelId}`;
+    const next = { occurredAt: new Date(this.nowMs).toISOString(), version: version + 1 };
+    this.models.apply({ stream, type: 'ScoringModelDrafted', data: { ...defaultModel, ...change, ...next } });
+    this.models.apply({ stream, type: 'ScoringModelActivated', data: { ...next, effectiveFrom: next.occurredAt } });
+    return this;
+  }
+
+  /** No model is in force. */
+  withoutModel(): this {
+    this.models = new ModelBook();
+    return this;
   }
 
   /** Gives a command and stores what it decides. */
@@ -172,7 +202,12 @@ export class Scenario {
   refold(): LeadState {
     return this.stored.reduce(
       (lead, { event, eventId, recordedAtMs }, revision) =>
-        evolve(lead, JSON.parse(JSON.stringify(event)) as LeadEvent, { eventId, revision, recordedAtMs }),
+        evolve(lead, JSON.parse(JSON.stringify(event)) as LeadEvent, {
+          eventId,
+          revision,
+          recordedAtMs,
+          imported: this.importing !== undefined,
+        }),
       initialLead(this.lead.leadId),
     );
   }
@@ -183,6 +218,7 @@ export class Scenario {
       commandId,
       actor,
       policies: this.policies,
+      models: this.models,
       newId: (name) => `${commandId}/${name}`,
       eventId: (ordinal) => `${commandId}/${ordinal}`,
       ...(this.importing === undefined ? {} : { import: this.importing }),
@@ -197,7 +233,13 @@ export class Scenario {
       const once = clockEventIdName(event);
       const eventId = once === null ? `${commandId}/${ordinal}` : `${once.namespace}/${once.name}`;
       if (this.stored.some((stored) => stored.eventId === eventId)) throw new Error(`event id ${eventId} twice`);
-      this.lead = evolve(this.lead, event, { eventId, revision: this.stored.length, recordedAtMs: this.nowMs });
+      const imported = this.importing !== undefined;
+      this.lead = evolve(this.lead, event, {
+        eventId,
+        revision: this.stored.length,
+        recordedAtMs: this.nowMs,
+        imported,
+      });
       this.stored.push({ event, eventId, recordedAtMs: this.nowMs });
     });
   }

@@ -115,7 +115,8 @@ export function evolveClock(clocks: SlaClocks, event: LeadEvent): SlaClocks {
     case 'SlaClockResumed':
     case 'SlaClockStopped':
     case 'SlaClockCancelled':
-    case 'SlaBreachRetracted': {
+    case 'SlaBreachRetracted':
+    case 'SlaClockRebased': {
       const clock = clocks.get(event.data.clockId);
       return clock === undefined ? clocks : new Map(clocks).set(clock.clockId, evolveOne(clock, event));
     }
@@ -157,7 +158,8 @@ type ClockEvent = Extract<
       | 'SlaClockResumed'
       | 'SlaClockStopped'
       | 'SlaClockCancelled'
-      | 'SlaBreachRetracted';
+      | 'SlaBreachRetracted'
+      | 'SlaClockRebased';
   }
 >;
 
@@ -231,6 +233,18 @@ function evolveOne(clock: SlaClock, { type, data }: ClockEvent): SlaClock {
       return { ...clock, status: 'cancelled', cancelReason: data.reason };
     case 'SlaBreachRetracted':
       return { ...clock, breachRetracted: true };
+    case 'SlaClockRebased':
+      return {
+        ...clock,
+        agreementId: data.agreementId,
+        agreementVersion: data.agreementVersion,
+        calendarId: data.calendarId,
+        calendarVersion: data.calendarVersion,
+        targetOpenS: data.targetOpenS,
+        startedAtMs: parsed(data.newStartedAt) ?? clock.startedAtMs,
+        dueAtMs: Date.parse(data.newDueAt),
+        warnAtMs: parsed(data.newWarnAt),
+      };
   }
 }
 
@@ -572,6 +586,61 @@ function resumption(clock: SlaClock, policies: PolicyBook, resumeMs: number): Cl
   };
 }
 
+/**
+ * Moves the deadline of a running or paused clock (spec §6.2): what the terms make of its start and pauses; one that is then
+ * overdue is settled at once. `terms`: those it has, or the team's of `nowMs`. No event for a breached clock or one that is over.
+ */
+export function rebaseClock(
+  rebase: ClockAndNow & {
+    readonly atMs: number;
+    readonly terms: 'own' | 'in_force';
+    readonly startMs?: number;
+    readonly approvedBy: string;
+    readonly reason?: string;
+  },
+): LeadEvent[] {
+  const { approvedBy, atMs, clock, nowMs, policies, reason } = rebase;
+  if (clock.status !== 'running' && clock.status !== 'paused') return [];
+  const inForce = rebase.terms === 'own' ? null : policies.clockPolicy(clock.teamId ?? '', clock.clockType, nowMs);
+  const { agreement, calendar, rule } = inForce ?? policyOf(clock, policies);
+  const startMs = rebase.startMs ?? clock.startedAtMs;
+  const targetOpenS = inForce === null ? clock.targetOpenS : rule.targetOpenS;
+  const { warnOpenS } = rule;
+  const due = (openS: number) => iso(dueAfterPauses(clock, calendar, startMs, openS));
+  const rebased: ClockEvent = {
+    type: 'SlaClockRebased',
+    data: {
+      leadId: clock.leadId,
+      occurredAt: iso(atMs),
+      clockId: clock.clockId,
+      oldDueAt: iso(clock.dueAtMs),
+      newDueAt: due(targetOpenS),
+      ...(warnOpenS === undefined || clock.levelsRaised.length > 0 ? {} : { newWarnAt: due(warnOpenS) }),
+      ...(startMs === clock.startedAtMs ? {} : { newStartedAt: iso(startMs) }),
+      targetOpenS,
+      agreementId: agreement.agreementId,
+      agreementVersion: agreement.version,
+      calendarId: calendar.id,
+      calendarVersion: calendar.version,
+      approvedBy,
+      ...(reason === undefined ? {} : { reason }),
+    },
+  };
+  return [rebased, ...settleOne({ clock: evolveOne(clock, rebased), policies, nowMs }, 'settle_on_write')];
+}
+
+function dueAfterPauses(clock: SlaClock, calendar: BusinessCalendar, startMs: number, openS: number): number {
+  let leftMs = openS * 1000;
+  let fromMs = startMs;
+  for (const pause of clock.pauses) {
+    const openMs = calendar.openMsBetween(fromMs, pause.fromMs);
+    if (openMs >= leftMs) break;
+    leftMs -= openMs;
+    fromMs = Math.max(fromMs, pause.toMs);
+  }
+  return calendar.dueAfterMs(fromMs, leftMs);
+}
+
 /** Ends an open clock without an outcome; one overdue by then breaches first, and that breach stays counted. */
 export function cancelClock(
   cancel: ClockAndNow & { readonly atMs: number; readonly reason: CancelReason },
@@ -613,8 +682,8 @@ const cancellation = ({ clockId, leadId }: SlaClock, atMs: number, reason: Cance
 });
 
 /**
- * The name, in the clock's own namespace, from which the id of a once-only event is made: `uuidv5(name, namespace)`. Null for
- * events that take the ordinary id of their command.
+ * The name, in the namespace of the clock (or of the lead whose silence it is), from which the id of a once-only event is made:
+ * `uuidv5(name, namespace)`. Null for events that take the ordinary id of their command.
  */
 export function clockEventIdName(event: LeadEvent): { readonly namespace: string; readonly name: string } | null {
   switch (event.type) {
@@ -623,6 +692,8 @@ export function clockEventIdName(event: LeadEvent): { readonly namespace: string
     case 'SlaWarningRaised':
     case 'SlaEscalated':
       return { namespace: event.data.clockId, name: `level-${event.data.level}` };
+    case 'LeadWentStale':
+      return { namespace: event.data.leadId, name: `stale-${event.data.since}` };
     default:
       return null;
   }

@@ -1,5 +1,8 @@
+import { Behaviours } from '#libs/scoring/src/behaviours.js';
+import type { Facts } from '#libs/scoring/src/facts.js';
 import type { Absorbed } from './absorption.js';
 import type { LeadEventData, LeadEventType } from './events.js';
+import type { Silence } from './silence.js';
 import type { SlaClock } from './sla-clocks.js';
 import { CYCLE_ENDING, type LeadStateName } from './states.js';
 
@@ -89,6 +92,18 @@ export interface Meeting {
   readonly held: (Moment & { readonly successful: boolean }) | null;
 }
 
+export interface StartedSequence extends Moment {
+  readonly sequenceId: string;
+  readonly attemptsPlanned: number;
+}
+export interface Nurture {
+  readonly trackId: string;
+  readonly trackKind: LeadEventData<'EnrolledInNurture'>['trackKind'];
+  readonly sinceMs: number;
+  /** Touches sent on it. */
+  readonly touches: number;
+}
+
 /** What a void gives back (T23). */
 export type BeforeTransition = Pick<
   LeadState,
@@ -128,6 +143,17 @@ export interface HistoryEntry {
   /** behaviourId or attemptId: the same again is no new fact. */
   readonly key: string | null;
   readonly previous: HistoryEntry | null;
+}
+
+/** What was recorded of the score last. */
+export interface LeadScore {
+  readonly modelId: string;
+  readonly modelVersion: number;
+  /** Milli-points. */
+  readonly total: number;
+  readonly grade: LeadEventData<'LeadScored'>['grade'];
+  readonly band: LeadEventData<'LeadScored'>['band'];
+  readonly atMs: number;
 }
 
 export interface MergedInto {
@@ -188,9 +214,27 @@ export interface LeadState {
   readonly responses: readonly ContactFact[];
   readonly handRaises: readonly ContactFact[];
   readonly meetings: readonly Meeting[];
+  /** Started by somebody and not ended by SQL; the agreement's first sequence runs by itself in SAL (spec §6.8). */
+  readonly sequence: StartedSequence | null;
   readonly sequenceExhausted: Moment | null;
+  /** The track the lead is on now. */
+  readonly nurture: Nurture | null;
+  /** Of all tracks, ever. */
+  readonly nurtureTouches: number;
+  /** The track it was last recycled to: where it is to be enrolled. */
+  readonly nurtureDestination: string | null;
+  /** Since when nothing has happened that keeps it from going stale (`silence.ts`); null: nothing ever did here. */
+  readonly silence: Silence | null;
   readonly deferredUntilMs: number | null;
   readonly consents: ReadonlyMap<string, 'granted' | 'withdrawn'>;
+  /** In the order of the log, with those of absorbed duplicates: what the score counts. */
+  readonly behaviours: Behaviours;
+  /** Fit fields that stand nowhere else in the state (`scored-facts.ts`). */
+  readonly scoredFields: Facts;
+  /** Null: never scored, or never anything but U and cold. */
+  readonly score: LeadScore | null;
+  /** The latest mark that scoring made; decay may take back none but that (T8). */
+  readonly autoMarkEventId: string | null;
   readonly clocks: ReadonlyMap<string, SlaClock>;
   /** By the other lead's id: whether the two are held for one person (spec §2.5). */
   readonly duplicates: ReadonlyMap<string, 'suspected' | 'dismissed'>;
@@ -209,6 +253,8 @@ export interface LeadEnvelope {
   readonly commandId?: string;
   readonly commandHash?: string;
   readonly actor?: { readonly type: string; readonly id: string; readonly role: string };
+  /** Written by an import: nobody here is awaited to act on it (spec §9.3). */
+  readonly imported?: boolean;
 }
 
 export function initialLead(leadId: string): LeadState {
@@ -244,9 +290,18 @@ export function initialLead(leadId: string): LeadState {
     responses: [],
     handRaises: [],
     meetings: [],
+    sequence: null,
     sequenceExhausted: null,
+    nurture: null,
+    nurtureTouches: 0,
+    nurtureDestination: null,
+    silence: null,
     deferredUntilMs: null,
     consents: new Map(),
+    behaviours: Behaviours.NONE,
+    scoredFields: {},
+    score: null,
+    autoMarkEventId: null,
     clocks: new Map(),
     duplicates: new Map(),
     absorbed: [],
@@ -300,9 +355,10 @@ export type LeadStatus =
   | 'new'
   | 'attempting'
   | 'connected'
+  | 'nurturing'
   | 'open';
 
-/** Working label, derived and never set (spec §3.2). `nurturing` comes with nurture. */
+/** Working label, derived and never set (spec §3.2). */
 export function leadStatus(lead: LeadState): LeadStatus | null {
   switch (lead.state) {
     case null:
@@ -326,5 +382,6 @@ function workingStatus(lead: LeadState): LeadStatus {
   const responded = since(lead.responses, start).length > 0;
   if (lead.state === 'SAL' && since(lead.attempts, start).length === 0) return 'new';
   if (lead.state === 'SAL' && !responded) return 'attempting';
-  return responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= start.atMs) ? 'connected' : 'open';
+  if (responded || (lead.twoWaySinceMs !== null && lead.twoWaySinceMs >= start.atMs)) return 'connected';
+  return lead.nurture === null ? 'open' : 'nurturing';
 }

@@ -102,6 +102,7 @@ export const defaultPipeline: PipelineDocument = {
   skipRules: ['inbound_hand_raise'],
   opportunityRule: 'deal_opened',
   autoSql: false,
+  decayWithdrawal: { enabled: false, hysteresis: 20 },
   recycleCooldownDays: 0,
   qualifiedStage: 'SQL',
   firstContactStop: 'attempt',

@@ -132,6 +132,10 @@ export const pipelineDocument = z.strictObject({
   skipRules: z.array(skipRule),
   opportunityRule: z.enum(['deal_opened', 'discovery_success']),
   autoSql: z.boolean(),
+  /** T8 by P:decay: takes a mark of the score back, before acceptance, once the total lies so many points below the threshold. */
+  decayWithdrawal: z
+    .strictObject({ enabled: z.boolean(), hysteresis: z.number().min(0).max(1000) })
+    .default({ enabled: false, hysteresis: 20 }),
   recycleCooldownDays: z.number().min(0).max(3650),
   /** The stage whose first entries the velocity rate counts. */
   qualifiedStage: z.enum(['MQL', 'SAL', 'SQL']),

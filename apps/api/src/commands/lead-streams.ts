@@ -18,6 +18,7 @@ import { initialLead, type LeadState } from '#libs/lead/src/state.js';
 import { leadEventVersions, leadUpcasters } from '#libs/lead/src/upcasters.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import type { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { KeyVault } from '#libs/privacy/src/key-vault.js';
 import { PrivacyError } from '#libs/privacy/src/privacy-error.js';
 import { type DataKey, open, seal, SealedFields, withoutSealed } from '#libs/privacy/src/sealed-fields.js';
@@ -42,6 +43,7 @@ export interface LeadStreamsOptions {
   readonly log: EventLog;
   readonly vault: KeyVault;
   readonly policies: PolicyBook;
+  readonly models: ModelBook;
   readonly clock: Clock;
   /** Events say themselves when they were recorded: the store's own time is not the test clock's. */
   readonly testClock?: boolean;
@@ -108,12 +110,14 @@ export class LeadStreams {
     const parts = events.map(({ type, data }) => sealedFields.split(type, codec.encode(type, data)));
     const complete = (key: DataKey | null): NewEvent[] => {
       const metadata = this.metadata(origin, this.#policyRefs(events, state));
+      const actors = new Map<string, typeof metadata>();
       return events.map((event, ordinal) => {
-        const { type } = event;
+        const { by, type } = event;
         const id = eventIdOf(event, origin.commandId, ordinal);
         const { personal, plain } = parts[ordinal]!;
         const version = codec.version(type);
-        const versioned = version === 1 ? metadata : { ...metadata, schemaVersion: version };
+        const acted = by === undefined ? metadata : policyMetadata(actors, metadata, by);
+        const versioned = version === 1 ? acted : { ...acted, schemaVersion: version };
         if (personal === null || key === null) return { id, type, data: plain, metadata: versioned };
         const data = seal(plain, personal, key, `${leadId}/${id}`);
         return { id, type, data, metadata: { ...versioned, piiKeyId: key.keyId } };
@@ -160,17 +164,27 @@ export class LeadStreams {
     let leadType = state.leadType;
     let agreementVersion: number | undefined;
     let calendarVersion: number | undefined;
+    let scoringModelVersion: number | undefined;
     for (const { type, data } of events) {
       if (type === 'LeadCaptured') leadType = data.leadType;
       if ('agreementVersion' in data) agreementVersion = data.agreementVersion;
       if ('calendarVersion' in data) calendarVersion = data.calendarVersion;
+      if ('modelVersion' in data) scoringModelVersion = data.modelVersion;
     }
     return {
       pipelineVersion: policies.pipeline(leadType, clock.nowMs()).version,
       ...(agreementVersion === undefined ? {} : { agreementVersion }),
+      ...(scoringModelVersion === undefined ? {} : { scoringModelVersion }),
       ...(calendarVersion === undefined ? {} : { calendarVersion }),
     };
   }
+}
+
+/** One object for all events of one policy: the log writes what they share once. */
+function policyMetadata<M extends EventMetadata>(actors: Map<string, M>, metadata: M, by: string): M {
+  let own = actors.get(by);
+  if (own === undefined) actors.set(by, (own = { ...metadata, actor: { type: 'system', id: by, role: 'system' } }));
+  return own;
 }
 
 const leadIdOf = (stream: string): string => stream.slice('lead-'.length);

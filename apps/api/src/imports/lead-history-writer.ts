@@ -16,6 +16,7 @@ import { evolve } from '#libs/lead/src/evolve.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import type { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { Claim, ClaimEnvelope, IdentityClaims, IdentityKey } from '#libs/privacy/src/identity-claims.js';
 import type { KeyVault } from '#libs/privacy/src/key-vault.js';
 import { PrivacyError } from '#libs/privacy/src/privacy-error.js';
@@ -32,6 +33,7 @@ export interface LeadHistoryWriterOptions {
   readonly claims: IdentityClaims;
   readonly vault: KeyVault;
   readonly policies: PolicyBook;
+  readonly models: ModelBook;
   readonly clock: Clock;
 }
 
@@ -150,6 +152,7 @@ export class LeadHistoryWriter implements HistoryWriter {
       // Who may import may tell what others did: marketing's marks, sales' wins.
       actor: { ...origin.actor, role: 'system' },
       policies: this.options.policies,
+      models: this.options.models,
       newId: (name) => derivedId(name, commandId),
       eventId: idOf,
       import: { jobId: importId, outOfOrder },
@@ -161,6 +164,7 @@ export class LeadHistoryWriter implements HistoryWriter {
         revision: state.revision + 1,
         recordedAtMs: nowMs,
         actor: origin.actor,
+        imported: true,
       });
     return { decided: { origin, events, before }, state };
   }
