@@ -70,6 +70,8 @@ export interface AuditItem {
   readonly skippedStages: readonly LeadStateName[];
   readonly skipRule: string | null;
   readonly override: { readonly by: string; readonly reason: string } | null;
+  /** Of MergedInto: the lead that survived. */
+  readonly mergedInto: string | null;
   /** The time an import claimed; `occurredAt` was clamped to the transition before it. */
   readonly claimedOccurredAt: string | null;
   readonly correction: { readonly oldOccurredAt: string; readonly reason: string } | null;
@@ -197,6 +199,7 @@ function itemOf({ row, visit, fromState, visitNo, voided }: Entry): AuditItem {
     skippedStages: more.skipped ?? [],
     skipRule: more.skipRule ?? null,
     override: more.override ?? null,
+    mergedInto: more.mergedInto ?? null,
     claimedOccurredAt: more.claimedMs === undefined ? null : iso(more.claimedMs),
     correction:
       more.correctedFromMs === undefined

@@ -10,6 +10,7 @@ import {
   type Money,
   type Visit,
 } from './lead-row.js';
+import { enteredMsOf } from './merges.js';
 import type { ReportParams } from './report-params.js';
 import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
@@ -57,7 +58,7 @@ export function closingFacts(row: LeadRow): Fact[] {
 function firstOf(row: LeadRow, closedIn: number, cycle: number, state?: Visit['state']): number | null {
   for (let index = 0; index <= closedIn; index += 1) {
     const visit = row.visits[index] as Visit;
-    if (visit.cycle === cycle && (state === undefined || visit.state === state)) return visit.enteredMs;
+    if (visit.cycle === cycle && (state === undefined || visit.state === state)) return enteredMsOf(row, index);
   }
   return null;
 }

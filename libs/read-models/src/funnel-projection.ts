@@ -3,6 +3,7 @@ import type { Fact, Projection } from '#libs/projections/src/projection.js';
 import { handoffFacts } from './acceptance.js';
 import { accountLeadFacts } from './account-leads.js';
 import { closingFacts } from './closings.js';
+import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
 import { clockFacts } from './sla.js';
@@ -19,10 +20,14 @@ export const funnelProjection: Projection<LeadRow> = {
   pack: packRow,
   evolve: evolveRow,
   facts(row: LeadRow): readonly Fact[] {
+    // Of a lead that was merged away stay its promises, kept or broken, and its path, for the list and the audit (spec §2.6).
+    if (row.merges.mergedInto !== null) row.memo.facts ??= [...pathFacts(row), ...clockFacts(row), ...mergeFacts(row)];
     row.memo.facts ??= [
       ...pathFacts(row),
       ...handoffFacts(row),
       ...clockFacts(row),
+      ...suspectFacts(row),
+      ...mergeFacts(row),
       ...closingFacts(row),
       ...accountLeadFacts(row),
     ];

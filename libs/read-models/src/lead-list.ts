@@ -2,6 +2,7 @@ import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
 import { LAST_PART } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
+import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { Page, type Place } from './paging.js';
 import { lastChangeOf, PATH_TABLE, presentStateOf } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
@@ -43,6 +44,8 @@ export interface LeadListItem {
   readonly attempts: number;
   readonly responses: number;
   readonly openHandoff: boolean;
+  /** In MERGED: the lead that survived it. */
+  readonly mergedInto: string | null;
   /** Earliest instant at which one of its clocks raises something. */
   readonly nextDueAt: string | null;
   readonly deal: {
@@ -60,7 +63,9 @@ export async function leadList(view: ReadView, params: ReportParams) {
   const states = params.filter.state;
   const found = new Page<Place>(params, 'descending');
   await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
-    if (states !== undefined && !states.includes(presentStateOf(fact))) return;
+    const state = presentStateOf(fact);
+    // Merged-away leads are listed only when asked for.
+    if (states === undefined ? state === 'MERGED' : !states.includes(state)) return;
     if (passes(fact.dims)) found.add({ key: fact.key, atMs: lastChangeOf(fact) });
   });
   const { page, nextCursor } = found.end();
@@ -97,10 +102,10 @@ export function leadListItem(row: LeadRow): LeadListItem {
     leadId: row.leadId,
     revision: row.revision,
     state: visit.state,
-    stateSince: iso(visit.enteredMs),
+    stateSince: iso(enteredMsOf(row, row.visits.length - 1)),
     cycleNo: visit.cycle,
     onHold: isOnHold(row),
-    capturedAt: iso((row.visits[0] as Visit).enteredMs),
+    capturedAt: iso(firstEnteredMs(row)),
     changedAt: iso(row.lastChangeMs),
     lastActivityAt: iso(row.lastActivityMs),
     twoWaySince: row.twoWaySinceMs === null ? null : iso(row.twoWaySinceMs),
@@ -118,6 +123,7 @@ export function leadListItem(row: LeadRow): LeadListItem {
     icpResult: row.profile.icpResult,
     attempts: row.attempts,
     responses: row.responses,
+    mergedInto: row.merges.mergedInto?.survivorLeadId ?? null,
     openHandoff: row.handoffs.some(({ outcome }) => outcome === 'open'),
     nextDueAt: next === null ? null : iso(next),
     deal:

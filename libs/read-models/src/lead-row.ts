@@ -26,6 +26,17 @@ import {
   voidVisit,
 } from './deal-history.js';
 
+import {
+  firstEnteredMs,
+  hasMerges,
+  loadMerges,
+  MERGE_TYPES,
+  type Merges,
+  noMerges,
+  packMerges,
+  recordMerge,
+} from './merges.js';
+
 /**
  * What the reports know about one lead: its standing visits, handoffs, clocks and deals, folded from the open fields of
  * its stream. Visits are contiguous: one ends where the next begins, the last is still open. Whatever a voided
@@ -63,6 +74,7 @@ export interface LeadRow {
   clocks: Clock[];
   deals: Deal[];
   activities: Activities;
+  merges: Merges;
   /** Derived and never packed: facts and their shared text, dropped by whatever event changes them. */
   memo: { dims?: string; facts?: readonly unknown[] };
 }
@@ -95,6 +107,8 @@ export interface VisitDetails {
   /** The time before its latest correction. */
   correctedFromMs?: number;
   correctionReason?: string;
+  /** The surviving lead of a merge. */
+  mergedInto?: string;
   /** Owner and team before and after, once they change: what a void gives back. */
   ownership?: [Ownership, Ownership];
 }
@@ -232,6 +246,7 @@ export const TRANSITION_TYPES = [
   'Disqualified',
   'MarkedJunk',
   'LeadReopened',
+  'MergedInto',
 ] as const satisfies readonly LeadEventType[];
 export type TransitionType = (typeof TRANSITION_TYPES)[number];
 
@@ -270,6 +285,7 @@ export function emptyRow(leadId: string): LeadRow {
     clocks: [],
     deals: [],
     activities: noActivities(),
+    merges: noMerges(),
     memo: {},
   };
 }
@@ -329,7 +345,7 @@ export function basisOf(row: LeadRow, upTo: number = row.visits.length - 1): str
 
 /** 7.8 `interaction`: the earliest interaction recorded, as a rule the capture. */
 export function firstInteractionMsOf(row: LeadRow): number {
-  let first = Math.min((row.visits[0] as Visit).enteredMs, row.firstInteractionMs ?? Infinity);
+  let first = Math.min(firstEnteredMs(row), row.firstInteractionMs ?? Infinity);
   for (const [, atMs] of row.early) first = Math.min(first, atMs);
   return first;
 }
@@ -363,6 +379,10 @@ const later = (a: number, b: number): number => (a > b ? a : b);
  */
 export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
   row.revision = event.revision;
+  if (MERGE_TYPES.has(event.type)) {
+    row.memo = {};
+    if (recordMerge(row.merges, event)) unmerge(row, event);
+  }
   if (evolveProfile(row.profile, event)) row.memo = {};
   if (TRANSITION_INDEX.has(event.type)) {
     row.memo = {};
@@ -497,13 +517,15 @@ type AnyTransition = {
   readonly reason?: string;
   readonly mode?: 'auto' | 'manual';
   readonly override?: { by: string; reason: string };
+  readonly survivorLeadId?: string;
 };
 
 function transition(row: LeadRow, event: RecordedEvent): void {
   const data = event.data as AnyTransition;
   const atMs = instant(data.occurredAt);
   const type = event.type as TransitionType;
-  row.lastActivityMs = later(row.lastActivityMs, atMs);
+  // A merge is nobody's work on the lead.
+  if (type !== 'MergedInto') row.lastActivityMs = later(row.lastActivityMs, atMs);
   if (type === 'BecameProspect') {
     row.twoWaySinceMs ??= atMs;
     // From MQL on it is a dated fact only, no change of state (spec T3).
@@ -593,6 +615,7 @@ function details(data: AnyTransition, actor: ActorTuple): VisitDetails | null {
   if (data.skippedStages !== undefined && data.skippedStages.length > 0) more.skipped = data.skippedStages;
   if (data.skipRule !== undefined) more.skipRule = data.skipRule;
   if (data.override !== undefined) more.override = data.override;
+  if (data.survivorLeadId !== undefined) more.mergedInto = data.survivorLeadId;
   if (data.claimedOccurredAt !== undefined) more.claimedMs = instant(data.claimedOccurredAt);
   for (const _ in more) return more;
   return null;
@@ -746,8 +769,29 @@ function dealChanged(row: LeadRow, event: RecordedEvent): void {
   }
 }
 
-function voidTransition(row: LeadRow, event: RecordedEvent): void {
-  const data = event.data as LeadEventData<'TransitionVoided'>;
+type Voided = Pick<
+  LeadEventData<'TransitionVoided'>,
+  'approvedBy' | 'occurredAt' | 'reason' | 'reopenedClockIds' | 'voidedEventId'
+>;
+
+/** The duplicate is what it was: its merge is taken back as a voided transition is, its promises go on as they stood. */
+function unmerge(row: LeadRow, event: RecordedEvent): void {
+  const { occurredAt, reason = 'unmerged', reopenedClockIds = [] } = event.data as LeadEventData<'MergeReverted'>;
+  const { lastActivityMs } = row;
+  const voidedEventId = row.visits[row.visits.length - 1]?.eventId ?? '';
+  voidTransition(row, event, { occurredAt, reason, voidedEventId });
+  row.lastActivityMs = lastActivityMs;
+  for (const clockId of reopenedClockIds) {
+    const clock = clockOf(row, clockId);
+    clock.status = clock.breach !== null ? 'breached' : clock.paused ? 'paused' : 'running';
+  }
+}
+
+function voidTransition(
+  row: LeadRow,
+  event: RecordedEvent,
+  data: Voided = event.data as LeadEventData<'TransitionVoided'>,
+): void {
   const index = row.visits.length - 1;
   const visit = row.visits[index];
   if (visit === undefined || visit.eventId !== data.voidedEventId) {
@@ -955,6 +999,7 @@ type Packed = [
     deals: unknown[][],
     early: [string, number][],
     activities: ReturnType<typeof packActivities>,
+    merges?: ReturnType<typeof packMerges>,
   ],
 ];
 /** state + 16 · cycle, entered, transition type, event id, recorded − entered, actor, details. */
@@ -1019,7 +1064,8 @@ export function packRow(row: LeadRow): string {
       row.deals.length +
       row.activities.acts.length +
       row.activities.deferrals.length >
-    0
+      0 ||
+    hasMerges(row.merges)
   ) {
     packed.push([
       row.voided.map((visit) => [
@@ -1044,7 +1090,8 @@ export function packRow(row: LeadRow): string {
       row.deals.map((deal) => packDeal(deal, base)),
       row.early.map(([eventId, atMs]) => [eventId, atMs - base]),
       packActivities(row.activities, base),
-    ]);
+      ...(hasMerges(row.merges) ? [packMerges(row.merges, base)] : []),
+    ] as NonNullable<Packed[6]>);
   }
   return JSON.stringify(packed);
 }
@@ -1087,6 +1134,7 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.deals = rest[4].map((packed) => loadDeal(packed, base));
   row.early = rest[5].map(([eventId, at]) => [eventId, at + base]);
   row.activities = loadActivities(rest[6], base);
+  if (rest[7] !== undefined) row.merges = loadMerges(rest[7], base);
   return row;
 }
 

@@ -3,6 +3,7 @@ import { LEAD_STATES, RANK, type LeadStateName } from '#libs/lead/src/states.js'
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { holdMsOf, type LeadRow, stateIndex, type Visit } from './lead-row.js';
+import { enteredMsOf, firstEnteredMs } from './merges.js';
 import type { ReportParams } from './report-params.js';
 import { factValue, type FactRow, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
@@ -50,11 +51,13 @@ export function pathFacts(row: LeadRow): Fact[] {
   let text = '';
   let holds = '';
   let held = 0;
-  let before = first.enteredMs;
+  const firstMs = firstEnteredMs(row);
+  let before = firstMs;
   for (let index = 0; index < visits.length; index += 1) {
     const visit = visits[index] as Visit;
-    text += `,${codeOf(visit)},${visit.enteredMs - before}`;
-    before = visit.enteredMs;
+    const enteredMs = enteredMsOf(row, index);
+    text += `,${codeOf(visit)},${enteredMs - before}`;
+    before = enteredMs;
     const holdMs = holdMsOf(row, index);
     if (holdMs > 0) {
       held += 1;
@@ -70,7 +73,7 @@ export function pathFacts(row: LeadRow): Fact[] {
       key: row.leadId,
       value: factValue(
         dimensionText(row, row.team, row.owner),
-        `${row.lastChangeMs},${first.enteredMs},${state},${held}${holds}${text}`,
+        `${row.lastChangeMs},${firstMs},${state},${held}${holds}${text}`,
       ),
     },
   ];
@@ -123,10 +126,10 @@ export async function scanPaths(
   const passes = dimensionFilter(params);
   const fromPart = sinceMs === null ? '' : utcDay(sinceMs);
   await scanFacts(view, PATH_TABLE, fromPart, LAST_PART, (fact) => {
-    if (!passes(fact.dims)) return;
+    // Whoever knows of the merge never counts the duplicate, not even in a time before it (spec §2.6).
+    if (!passes(fact.dims) || presentStateOf(fact) === 'MERGED') return;
     const path = decode(fact, params.asOfMs);
-    const last = path.visits[path.visits.length - 1];
-    if (last !== undefined && last.state !== 'MERGED') use(path);
+    if (path.visits.length > 0) use(path);
   });
 }
 

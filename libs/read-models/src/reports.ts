@@ -1,6 +1,7 @@
 import type { Position } from '#libs/event-log/src/event-log.js';
 import { acceptanceLeads, acceptanceParams, acceptanceReport } from './acceptance.js';
 import { audit, auditParams } from './audit.js';
+import { duplicates, duplicatesParams } from './duplicates.js';
 import { flowLeads, flowParams, flowReport } from './flow.js';
 import { funnelLeads, funnelParams, funnelReport } from './funnel.js';
 import { leadList, leadListParams, leadsById } from './lead-list.js';
@@ -116,4 +117,10 @@ export async function listBreaches(view: ReadView, query: Query, context: QueryC
 export async function listAudit(view: ReadView, query: Query, context: QueryContext) {
   const params = parseReportParams(auditParams, query, context);
   return { ...heading(params, context), ...(await audit(view, params)) };
+}
+
+/** `/v1/duplicates`. */
+export async function listDuplicates(view: ReadView, query: Query, context: QueryContext) {
+  const params = parseReportParams(duplicatesParams, query, context);
+  return { ...heading(params, context), ...(await duplicates(view, params)) };
 }

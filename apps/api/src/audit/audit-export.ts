@@ -38,6 +38,7 @@ const COLUMNS: Readonly<Record<string, (item: AuditItem) => string | number | nu
   claimedOccurredAt: (item) => item.claimedOccurredAt,
   correctedFrom: (item) => item.correction?.oldOccurredAt ?? null,
   correctionReason: (item) => item.correction?.reason ?? null,
+  mergedInto: (item) => item.mergedInto,
   voidedAt: (item) => item.voided?.at ?? null,
   voidedBy: (item) => item.voided?.actor.id ?? null,
   voidReason: (item) => item.voided?.reason ?? null,
