@@ -1,12 +1,10 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
-import { AccountCommands } from './accounts/account-commands.js';
 import { AccountDirectory } from './accounts/account-directory.js';
 import { AccountsController } from './accounts/accounts.controller.js';
 import { CampaignsController } from './accounts/campaigns.controller.js';
 import { AuditController } from './audit/audit.controller.js';
-import { ConfigController } from './config/config.controller.js';
-import { ConfigHistory } from './config/config-history.js';
+import { ConfigModule } from './config/config.module.js';
 import { DocsController } from './docs/docs.controller.js';
 import { EventFeed } from './events/event-feed.js';
 import { EventsController } from './events/events.controller.js';
@@ -22,7 +20,7 @@ import { ViewsModule } from './views.module.js';
 
 /** HTTP: commands in, answers out. Needs the platform's and the commands' module beside it. */
 @Module({
-  imports: [CqrsModule, ViewsModule, HealthModule, ImportsModule],
+  imports: [CqrsModule, ViewsModule, HealthModule, ImportsModule, ConfigModule],
   controllers: [
     LeadCommandsController,
     LeadsController,
@@ -31,11 +29,10 @@ import { ViewsModule } from './views.module.js';
     AuditController,
     EventsController,
     KeysController,
-    ConfigController,
     DocsController,
     AccountsController,
     CampaignsController,
   ],
-  providers: [AccountCommands, AccountDirectory, Figures, EventFeed, ConfigHistory],
+  providers: [AccountDirectory, Figures, EventFeed],
 })
 export class ApiModule {}

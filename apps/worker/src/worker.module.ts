@@ -6,13 +6,17 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
+import { AccountCommands } from '#apps/api/src/accounts/account-commands.js';
 import { LeadCommandRequest } from '#apps/api/src/commands/lead-command-request.js';
+import { LeadCommands } from '#apps/api/src/commands/lead-commands.js';
+import { Policies } from '#apps/api/src/policies.js';
 import { Views } from '#apps/api/src/views.js';
 import { ViewsModule } from '#apps/api/src/views.module.js';
 import { TestClock, type Clock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
 import { Metrics } from '#libs/platform/src/metrics.js';
-import { CLOCK, LOGGER } from '#libs/platform/src/tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js';
+import { FollowedAccounts, followedAccounts } from './followed-accounts.js';
 import { dueClocksOf } from './due-clocks.js';
 import { settleCommand } from './settle-command.js';
 import { Sweeper } from './sweeper.js';
@@ -38,20 +42,28 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
 
   static of(options: { readonly testClock: boolean }): DynamicModule {
     const imports = [CqrsModule, ViewsModule];
-    if (!options.testClock) return { module: WorkerModule, imports };
+    const accounts = {
+      provide: FollowedAccounts,
+      useFactory: followedAccounts,
+      inject: [EVENT_LOG, CLOCK, SETTINGS, LOGGER, Views, Policies, LeadCommands, AccountCommands],
+    };
+    if (!options.testClock) return { module: WorkerModule, imports, providers: [accounts] };
     const driver = {
       provide: TestClockDriver,
-      useFactory: (clock: TestClock, views: Views, bus: CommandBus, logger: Logger) =>
+      useFactory: (clock: TestClock, views: Views, bus: CommandBus, logger: Logger, followed: FollowedAccounts) =>
         new TestClockDriver({
           clock,
           due: dueClocksOf(() => views.active()),
           newSettler: () => async (leadId) => bus.execute(new LeadCommandRequest(settleCommand(leadId))),
-          viewsCaughtUp: () => views.caughtUp(),
+          viewsCaughtUp: async () => {
+            await followed.process.caughtUp();
+            await views.caughtUp();
+          },
           onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
         }),
-      inject: [CLOCK, Views, CommandBus, LOGGER],
+      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts],
     };
-    return { module: WorkerModule, imports, controllers: [TestingController], providers: [driver] };
+    return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, driver] };
   }
 
   onApplicationBootstrap(): void {

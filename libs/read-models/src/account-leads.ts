@@ -62,6 +62,9 @@ export function accountLeadFacts({
   return [{ kind: 'row', table: ACCOUNT_LEADS_TABLE, part: account, key: leadId, value: '' }];
 }
 
+/** Accounts that have leads. */
+export const accountsWithLeads = (view: ReadView): Promise<string[]> => view.partitions(ACCOUNT_LEADS_TABLE);
+
 /** The leads linked to an account, by id. */
 export async function leadsOfAccount(view: ReadView, accountId: string): Promise<string[]> {
   return [...(await view.rows(ACCOUNT_LEADS_TABLE, accountId)).keys()].sort();

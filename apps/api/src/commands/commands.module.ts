@@ -16,6 +16,7 @@ import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import type { MasterKey } from '#libs/privacy/src/master-key.js';
+import { AccountCommands } from '../accounts/account-commands.js';
 import { Accounts } from '../accounts/accounts.js';
 import { Policies } from '../policies.js';
 import { LeadCommandHandler } from './lead-command-request.js';
@@ -93,6 +94,7 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
                 vault,
                 claims,
                 policies: policies.book,
+                models: policies.models,
                 campaigns: policies.campaigns,
                 accounts,
                 testClock: settings.testClock,
@@ -107,8 +109,9 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
           inject: [EVENT_LOG, LeadCommands],
         },
         LeadCommandHandler,
+        AccountCommands,
       ],
-      exports: [CqrsModule, Policies, Accounts, KeyVault, IdentityClaims, LeadCommands, LeadReader],
+      exports: [CqrsModule, Policies, Accounts, AccountCommands, KeyVault, IdentityClaims, LeadCommands, LeadReader],
     };
   }
 
