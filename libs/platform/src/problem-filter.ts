@@ -13,7 +13,15 @@ interface Coded extends Error {
   readonly code: string;
 }
 /** A refusal that knows its own status and fields, such as a report's. */
-const isRefusal = (error: Coded): error is Coded & { status: number; fields: readonly ProblemField[] } =>
+interface Refusal extends Coded {
+  readonly status: number;
+  readonly fields: readonly ProblemField[];
+  /** Told in place of the message, when that says more than people need. */
+  readonly detail?: string;
+  /** Members of the body beside the usual ones. */
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+const isRefusal = (error: Coded): error is Refusal =>
   'status' in error && typeof error.status === 'number' && 'fields' in error && Array.isArray(error.fields);
 const isCoded = (error: unknown): error is Coded =>
   error instanceof Error && 'code' in error && typeof error.code === 'string';
@@ -32,7 +40,10 @@ export function problemOf(error: unknown): ProblemBody | null {
   if (error instanceof CommandError)
     return problemBody(409, error.code, error.message, { currentRevision: error.currentRevision });
   if (isCoded(error)) {
-    if (isRefusal(error)) return problemBody(error.status, error.code, error.message, { fields: error.fields });
+    if (isRefusal(error)) {
+      const { code, detail = error.message, facts, fields, status } = error;
+      return problemBody(status, code, detail, { ...facts, fields });
+    }
     // EventLogError, the read store's StoreUnavailable: the same word in every layer.
     if (error.code === 'STORE_UNAVAILABLE')
       return problemBody(503, error.code, `${error.message}; try again`, { retryable: true });

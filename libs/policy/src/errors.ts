@@ -44,4 +44,9 @@ export class PolicyError extends Error {
   get status(): number {
     return POLICY_STATUS[this.code];
   }
+
+  /** As a problem body lists them. */
+  get fields(): { readonly field: string; readonly rule: string }[] {
+    return this.field === undefined ? [] : [{ field: this.field, rule: this.detail }];
+  }
 }

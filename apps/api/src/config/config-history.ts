@@ -1,11 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventLog, RecordedEvent } from '#libs/event-log/src/event-log.js';
-import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/metadata.js';
-import { toIso, type Clock } from '#libs/platform/src/clock.js';
+import type { Clock } from '#libs/platform/src/clock.js';
 import { CLOCK, EVENT_LOG } from '#libs/platform/src/tokens.js';
-
-export const CONFIG_KINDS = ['agreements', 'calendars', 'pipelines', 'teams'] as const;
-export type ConfigKind = (typeof CONFIG_KINDS)[number];
+import { versionAt } from '#libs/policy/src/versions.js';
+import {
+  configFold,
+  type ConfigKind,
+  type ConfigStream,
+  isDocumentKind,
+  isOfKind,
+  prefixOf,
+  type WrittenEvent,
+} from './config-streams.js';
 
 export interface ConfigVersion {
   readonly version: number;
@@ -18,7 +24,7 @@ export interface ConfigVersion {
   readonly document: Readonly<Record<string, unknown>>;
 }
 
-export interface ConfigDocument {
+export interface ConfigHistoryOfOne {
   readonly id: string;
   /** null: nothing is in force now. */
   readonly versionInForce: number | null;
@@ -26,12 +32,7 @@ export interface ConfigDocument {
   readonly versions: readonly ConfigVersion[];
 }
 
-type Draft = { -readonly [K in keyof ConfigVersion]: ConfigVersion[K] } & {
-  approvals: { party: string; by: string }[];
-};
-
 const PAGE = 1000;
-const DEFINED = new Set(['CalendarDefined', 'AgreementDrafted', 'PipelineDefined', 'TeamDefined']);
 
 /** Configuration as it was drafted, approved and put in force: read from its streams, for people who look at it. */
 @Injectable()
@@ -41,8 +42,8 @@ export class ConfigHistory {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  async list(kind: ConfigKind): Promise<ConfigDocument[]> {
-    const streams = new Map<string, RecordedEvent[]>();
+  async list(kind: ConfigKind): Promise<ConfigHistoryOfOne[]> {
+    const streams = new Map<string, ConfigStream>();
     let after: string | null = null;
     do {
       const page = await this.log.readAll({
@@ -50,70 +51,79 @@ export class ConfigHistory {
         filter: { streamPrefixes: [prefixOf(kind)] },
         ...(after === null ? {} : { after }),
       });
-      for (const event of page.events) streams.set(event.stream, [...(streams.get(event.stream) ?? []), event]);
+      for (const event of page.events)
+        if (isOfKind(kind, event.stream)) streams.set(event.stream, folded(event, streams.get(event.stream)));
       after = page.next;
     } while (after !== null);
-    return Array.from(streams, ([stream, events]) => this.#document(stream.slice(prefixOf(kind).length), events))
+    const nowMs = this.clock.nowMs();
+    return Array.from(streams, ([stream, state]) => historyOf(kind, stream.slice(prefixOf(kind).length), state, nowMs))
       .filter(({ versions }) => versions.length > 0)
       .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** null when there is no such document. */
-  async read(kind: ConfigKind, id: string): Promise<ConfigDocument | null> {
-    const document = this.#document(id, await this.log.readStream(prefixOf(kind) + id));
-    return document.versions.length === 0 ? null : document;
-  }
-
-  #document(id: string, events: readonly RecordedEvent[]): ConfigDocument {
-    const nowMs = this.clock.nowMs();
-    const versions = new Map<number, Draft>();
-    let inForce: Draft | null = null;
-    for (const { type, data, metadata, ...event } of events) {
-      // Teams have no versions of their own: each definition replaces the one before.
-      const version = typeof data.version === 'number' ? data.version : event.revision + 1;
-      const known = versions.get(version);
-      if (DEFINED.has(type)) {
-        const { version: _, occurredAt: __, ...document } = data;
-        const draft: Draft = {
-          version,
-          status: 'draft',
-          effectiveFrom: null,
-          recordedAt: toIso(effectiveRecordedAtMs({ ...event, metadata })),
-          by: (metadata as Partial<EventMetadata>).actor?.id ?? null,
-          approvals: [],
-          document,
-        };
-        versions.set(version, draft);
-        if (type === 'TeamDefined') inForce = activate(draft, String(data.occurredAt), nowMs, inForce);
-      } else if (type.endsWith('Activated') && known !== undefined) {
-        inForce = activate(known, String(data.effectiveFrom), nowMs, inForce);
-      } else if (type.endsWith('Approved') && known !== undefined) {
-        known.approvals.push({ party: String(data.party), by: String(data.by) });
-      } else if (type.endsWith('Retired') && inForce !== null) {
-        inForce.status = 'retired';
-        inForce = null;
-      }
-    }
-    const all = [...versions.values()].toSorted((a, b) => a.version - b.version);
-    return { id, versionInForce: inForce?.version ?? null, latestVersion: all.at(-1)?.version ?? 0, versions: all };
+  async read(kind: ConfigKind, id: string): Promise<ConfigHistoryOfOne | null> {
+    const stream = prefixOf(kind) + id;
+    if (!isOfKind(kind, stream)) return null;
+    let state = configFold.initial(stream);
+    for (const event of await this.log.readStream(stream)) state = folded(event, state);
+    const history = historyOf(kind, id, state, this.clock.nowMs());
+    return history.versions.length === 0 ? null : history;
   }
 }
 
-const prefixOf = (kind: ConfigKind): string => `${kind.slice(0, -1)}-`;
+const folded = (event: RecordedEvent, state = configFold.initial(event.stream)): ConfigStream =>
+  configFold.evolve(state, event, event);
 
-/** What is in force after this activation: the one with the greatest `effectiveFrom` that is not in the future. */
-function activate(draft: Draft, effectiveFrom: string, nowMs: number, inForce: Draft | null): Draft | null {
-  draft.effectiveFrom = effectiveFrom;
-  if (Date.parse(effectiveFrom) > nowMs) {
-    draft.status = 'scheduled';
-    return inForce;
-  }
-  const older = inForce !== null && inForce !== draft && (inForce.effectiveFrom ?? '') > effectiveFrom;
-  if (older) {
-    draft.status = 'superseded';
-    return inForce;
-  }
-  if (inForce !== null && inForce !== draft) inForce.status = 'superseded';
-  draft.status = 'in_force';
-  return draft;
+/** The versions of one stream as they stand at `nowMs`. */
+export function historyOf(
+  kind: ConfigKind,
+  id: string,
+  { document, events }: ConfigStream,
+  nowMs: number,
+): ConfigHistoryOfOne {
+  if (!isDocumentKind(kind)) return settingsOf(id, events);
+  const inForce = versionAt(document.spans, nowMs);
+  const ahead = new Set(document.spans.flatMap(({ fromMs, version }) => (fromMs > nowMs ? (version ?? []) : [])));
+  const versions = document.drafts.map(({ approvals, effectiveFrom, eventId, retired, version, ...draft }) => {
+    const { by = null, recordedAt = '' } = events.find((event) => event.eventId === eventId) ?? {};
+    const status: ConfigVersion['status'] =
+      version === inForce
+        ? 'in_force'
+        : ahead.has(version)
+          ? 'scheduled'
+          : retired
+            ? 'retired'
+            : effectiveFrom === null
+              ? 'draft'
+              : 'superseded';
+    return { version, status, effectiveFrom, recordedAt, by, approvals, document: draft.document };
+  });
+  return { id, versionInForce: inForce, latestVersion: versions.at(-1)?.version ?? 0, versions };
+}
+
+/** Settings have no versions of their own: each replaces the one before. */
+function settingsOf(id: string, events: readonly WrittenEvent[]): ConfigHistoryOfOne {
+  const said = events.flatMap((event) => {
+    const document = settingIn(event);
+    return document === null ? [] : [{ event, document }];
+  });
+  const versions = said.map(({ document, event }, index) => ({
+    version: index + 1,
+    status: index === said.length - 1 ? ('in_force' as const) : ('superseded' as const),
+    effectiveFrom: String(event.data.occurredAt),
+    recordedAt: event.recordedAt,
+    by: event.by,
+    approvals: [],
+    document,
+  }));
+  return { id, versionInForce: versions.length || null, latestVersion: versions.length, versions };
+}
+
+/** What an event sets, as it could be posted; null: something else. */
+export function settingIn({ data, type }: WrittenEvent): Readonly<Record<string, unknown>> | null {
+  const { by: _by, occurredAt: _at, ...said } = data;
+  if (type === 'TeamDefined' || type === 'RevenueTargetSet' || type === 'BenchmarkSet') return said;
+  if (type === 'RevenueTargetChanged') return { period: said.period, scope: said.scope, amount: said.new };
+  return null;
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { commandActions, leadCommandSchemas, type CommandName } from '#libs/lead/src/commands.js';
 import { LEAD_STATES } from '#libs/lead/src/states.js';
-import { configDocument, configId, configKind, configList } from '../config/config.controller.js';
 import { eventsAnswer, eventsQuery } from '../events/events.controller.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
 import { accountRoutes } from './account-routes.js';
+import { configRoutes } from './config-routes.js';
 import { projectionRoutes } from './projection-routes.js';
 import { reportRoutes } from './report-routes.js';
 import type { Route } from './route.js';
@@ -164,24 +164,7 @@ export const routes: readonly Route[] = [
     params: { keyId },
     answers: { 200: { description: 'The revoked key', schema: keyCard, name: 'KeyCard' } },
   },
-  {
-    method: 'GET',
-    path: '/v1/config/{kind}',
-    tag: 'Configuration',
-    summary: 'Documents of one kind and the version in force.',
-    operationId: 'listConfig',
-    params: { kind: configKind },
-    answers: { 200: { description: 'The documents', schema: configList, name: 'ConfigList' } },
-  },
-  {
-    method: 'GET',
-    path: '/v1/config/{kind}/{id}',
-    tag: 'Configuration',
-    summary: 'Every version of one document.',
-    operationId: 'readConfig',
-    params: { kind: configKind, id: configId },
-    answers: { 200: { description: 'Its versions', schema: configDocument, name: 'ConfigDocument' } },
-  },
+  ...configRoutes,
   ...projectionRoutes,
   ...testingRoutes,
   {
