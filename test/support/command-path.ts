@@ -46,7 +46,15 @@ export class CommandSide {
     this.claims = new IdentityClaims(log, MASTER);
     this.vault = new KeyVault(log, MASTER);
     const { claims, vault } = this;
-    this.commands = new LeadCommands({ log, clock, claims, vault, policies: policies.book, testClock: true });
+    this.commands = new LeadCommands({
+      log,
+      clock,
+      claims,
+      vault,
+      policies: policies.book,
+      models: policies.models,
+      testClock: true,
+    });
     this.reader = new LeadReader(log, this.commands.streams);
   }
 

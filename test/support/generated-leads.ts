@@ -7,6 +7,7 @@ import { evolve } from '#libs/lead/src/evolve.js';
 import { initialLead } from '#libs/lead/src/state.js';
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { ModelBook } from '#libs/scoring/src/model-book.js';
 
 /** One command's events, as they go to the log. */
 interface Step {
@@ -78,6 +79,8 @@ function playedLead(policies: PolicyBook, number: number): Step[] {
       commandId,
       actor: ADMIN,
       policies,
+      // Every generated lead takes the same course, whatever it scores.
+      models: new ModelBook(),
       newId: (what: string) => idFor(`${commandId} ${what}`),
       eventId: (ordinal: number) => idFor(`${commandId} event ${ordinal}`),
     };

@@ -42,9 +42,17 @@ export async function importBed(): Promise<ImportBed> {
   const over = (log: EventLog) => {
     const vault = new KeyVault(log, master);
     const claims = new IdentityClaims(log, master);
-    const commands = new LeadCommands({ log, clock, vault, claims, policies: policies.book });
+    const commands = new LeadCommands({ log, clock, vault, claims, policies: policies.book, models: policies.models });
     const { streams } = commands;
-    const writer = new LeadHistoryWriter({ log, clock, streams, claims, vault, policies: policies.book });
+    const writer = new LeadHistoryWriter({
+      log,
+      clock,
+      streams,
+      claims,
+      vault,
+      policies: policies.book,
+      models: policies.models,
+    });
     const failures: unknown[] = [];
     const imports = new Imports({
       log,

@@ -7,9 +7,11 @@ import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import type { JsonObject } from '#libs/event-log/src/event-log.js';
 import { TestClock } from '#libs/platform/src/clock.js';
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
+import { defaultScoringEvents } from '#libs/scoring/src/default-model.js';
 import { Policies } from './policies.js';
 
 const NOW_MS = Date.parse('2026-03-02T09:00:00.000Z');
+const SEEDED = defaultConfigEvents(NOW_MS).length + defaultScoringEvents(NOW_MS).length;
 
 describe('the configuration in force', () => {
   const clock = new TestClock(NOW_MS);
@@ -42,7 +44,8 @@ describe('the configuration in force', () => {
     await first.load();
     expect(first.book.missing()).toEqual([]);
     const seeded = await eventCount();
-    expect(seeded).toBe(defaultConfigEvents(NOW_MS).length);
+    expect(seeded).toBe(SEEDED);
+    expect(first.models.inForce(NOW_MS)).toMatchObject({ modelId: 'default', version: 1 });
     const second = policies();
     await second.load();
     expect(second.book.missing()).toEqual([]);
@@ -53,7 +56,7 @@ describe('the configuration in force', () => {
     const both = [policies(), policies()];
     await Promise.all(both.map((each) => each.load()));
     expect(both.map((each) => each.book.missing())).toEqual([[], []]);
-    expect(await eventCount()).toBe(defaultConfigEvents(NOW_MS).length);
+    expect(await eventCount()).toBe(SEEDED);
   });
 
   it('completes a first start that was cut off half-way', async () => {
@@ -62,7 +65,7 @@ describe('the configuration in force', () => {
     const after = policies();
     await after.load();
     expect(after.book.missing()).toEqual([]);
-    expect(await eventCount()).toBe(defaultConfigEvents(NOW_MS).length);
+    expect(await eventCount()).toBe(SEEDED);
   });
 
   it('keeps what an organisation has defined itself', async () => {

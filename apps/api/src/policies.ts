@@ -13,6 +13,8 @@ import { CampaignBook } from '#libs/account/src/campaign.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { defaultScoringEvents } from '#libs/scoring/src/default-model.js';
+import { ModelBook } from '#libs/scoring/src/model-book.js';
 
 /** The streams that hold configuration (spec §2.2). */
 const CONFIGURATION: LogFilter = {
@@ -29,6 +31,8 @@ const CONFIGURATION: LogFilter = {
     'target-',
   ],
 };
+/** Of the default model's events among those of the seed: apart, so that other defaults may be added. */
+const FIRST_MODEL_ORDINAL = 1_000_000;
 /** Command id of the first configuration: the same in every process, so that two first starts write the same events. */
 const SEED_COMMAND_ID = '5eed0000-1ead-5000-8000-1ed9e7000001';
 const PAGE = 1000;
@@ -49,6 +53,7 @@ export interface PoliciesOptions {
  */
 export class Policies {
   readonly book = new PolicyBook();
+  readonly models = new ModelBook();
   /** Few, and asked by every capture that names one. */
   readonly campaigns = new CampaignBook();
   readonly #streams = new Set<string>();
@@ -105,6 +110,7 @@ export class Policies {
     this.#streams.add(event.stream);
     try {
       this.book.apply(event);
+      this.models.apply(event);
       this.campaigns.apply(event);
     } catch (error) {
       this.options.onBroken?.(event, error);
@@ -132,7 +138,11 @@ export class Policies {
       ...(this.options.testClock === true ? { recordedAt: toIso(nowMs) } : {}),
     };
     const streams = new Map<string, NewEvent[]>();
-    for (const [ordinal, { stream, type, data }] of defaultConfigEvents(nowMs).entries()) {
+    const defaults = [
+      ...defaultConfigEvents(nowMs).map((event, ordinal) => ({ ...event, ordinal })),
+      ...defaultScoringEvents(nowMs).map((event, n) => ({ ...event, ordinal: FIRST_MODEL_ORDINAL + n })),
+    ];
+    for (const { stream, type, data, ordinal } of defaults) {
       if (this.#streams.has(stream)) continue;
       const event = { id: eventId(SEED_COMMAND_ID, ordinal), type, data: { ...data }, metadata: { ...metadata } };
       streams.set(stream, [...(streams.get(stream) ?? []), event]);

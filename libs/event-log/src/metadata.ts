@@ -24,6 +24,7 @@ export interface EventMetadata {
   readonly policyRefs: {
     readonly pipelineVersion?: number;
     readonly agreementVersion?: number;
+    readonly scoringModelVersion?: number;
     readonly calendarVersion?: number;
   };
   /** Names the key that the event's sealed personal fields are encrypted with. */

@@ -108,6 +108,6 @@ describe('who may give a command', () => {
 it('gives every command of the contract one URL action of its own', () => {
   const actions = names.flatMap((name) => commandActions[name].action ?? []);
   expect(new Set(actions).size).toBe(actions.length);
-  expect(actions.length).toBe(names.length - 5);
+  expect(actions.length).toBe(names.length - 6);
   expect(isCommandName('constructor')).toBe(false);
 });

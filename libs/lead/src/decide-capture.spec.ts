@@ -28,7 +28,7 @@ describe('capture (T1)', () => {
 
   it('records an active request as the hand-raise it is', () => {
     const lead = new Scenario().do('CaptureLead', { ...whole, interest: { kind: 'active', request: 'demo' } });
-    expect(lead.types()).toEqual(['LeadCaptured', 'BehaviourRecorded']);
+    expect(lead.types()).toEqual(['LeadCaptured', 'BehaviourRecorded', 'LeadScored']);
     expect(lead.data('BehaviourRecorded').kind).toBe('demo_request');
   });
 
@@ -71,7 +71,13 @@ describe('the same person again', () => {
 
   it('promotes a subscriber that shows interest and counts as a hand-raise (T2)', () => {
     const lead = given('SUBSCRIBER').do('CaptureLead', { ...whole, interest: { kind: 'active', request: 'pricing' } });
-    expect(lead.types()).toEqual(['CaptureRepeated', 'ConsentGranted', 'BehaviourRecorded', 'PromotedToLead']);
+    expect(lead.types()).toEqual([
+      'CaptureRepeated',
+      'ConsentGranted',
+      'BehaviourRecorded',
+      'PromotedToLead',
+      'LeadScored',
+    ]);
     expect(lead.data('PromotedToLead')).toMatchObject({
       fromState: 'SUBSCRIBER',
       toState: 'LEAD',

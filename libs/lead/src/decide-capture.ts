@@ -8,6 +8,7 @@ import { LeadError } from './errors.js';
 import { assessLinked } from './icp.js';
 import { consent } from './events.js';
 import type { LeadEventData } from './events.js';
+import { emailKindOf } from './mailbox.js';
 import type { Rules } from './rule.js';
 
 /** How a lead comes in, who it is, whose it is. Merging will stand beside this file. */
@@ -37,6 +38,8 @@ const DETAIL_FIELDS: ReadonlySet<string> = new Set([
   'city',
   'timeZone',
   'companyName',
+  /** `competitor`, `student` or a code of the organisation's own, for the fit rules of scoring. */
+  'segment',
 ]);
 /** Facts of the capture, or changed by a command of their own. */
 const IMMUTABLE_FIELDS: ReadonlySet<string> = new Set([
@@ -88,6 +91,7 @@ export const captureRules: Rules<
         kind,
         provider,
         verified,
+        scoredFields: scoredFieldsOf(Object.fromEntries(effective)),
       });
     },
   },
@@ -161,6 +165,7 @@ function captureFirst(decision: Decision, body: Capture, consents: Consents): vo
       timeZone: body.timeZone,
       companyName: body.companyName,
       accountId: body.accountId,
+      emailKind: emailKindOf(person?.email),
       leadType: body.leadType,
       captureMethod: body.captureMethod,
       interest,
@@ -190,6 +195,7 @@ function captureAgain(decision: Decision, body: Capture, consents: Consents): vo
     interest,
     formId: source.formId,
     newFields: newFields.length === 0 ? undefined : Object.fromEntries(newFields),
+    scoredFields: scoredFieldsOf(Object.fromEntries(newFields)),
   });
   for (const { purpose, basis, textVersion } of consents) {
     if (decision.lead.consents.get(purpose) === 'granted') continue;
@@ -218,6 +224,19 @@ function recordRequest(decision: Decision, { interest, source }: Capture): void 
     campaignId: source?.campaignId,
     count: 1,
   });
+}
+
+/** The plain copy of what scoring reads of changed details; undefined: it reads none of them. */
+function scoredFieldsOf(
+  changed: Readonly<Record<string, string | number | null | undefined>>,
+): LeadEventData<'LeadDetailsUpdated'>['scoredFields'] {
+  const fields: Record<string, string | null> = {};
+  for (const field of ['country', 'region', 'segment'] as const) {
+    const value = changed[field];
+    if (value !== undefined) fields[field] = value === null ? null : String(value);
+  }
+  if (changed.email !== undefined) fields.emailKind = emailKindOf(changed.email) ?? null;
+  return Object.keys(fields).length === 0 ? undefined : fields;
 }
 
 function requireDetail(field: string, value: string | number | null): void {

@@ -21,7 +21,7 @@ describe('opening an opportunity (T11)', () => {
     const lead = given('SAL')
       .do('LogResponse', { channel: 'email' })
       .do('OpenOpportunity', { ...OPEN, qualification: YES });
-    expect(lead.types()).toEqual(['QualificationAnswered', 'MarkedSQL', 'OpportunityOpened']);
+    expect(lead.types()).toEqual(['QualificationAnswered', 'MarkedSQL', 'OpportunityOpened', 'LeadScored']);
     expect(lead.data('OpportunityOpened').skippedStages).toBeUndefined();
     expect(given('SAL').refused('OpenOpportunity', OPEN).code).toBe('QUALIFICATION_INCOMPLETE');
   });

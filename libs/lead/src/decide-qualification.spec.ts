@@ -29,10 +29,11 @@ describe('marking (T4)', () => {
     ]);
   });
 
-  it('by a person needs a reason, by product its use', () => {
-    expect(given('LEAD').refused('MarkMQL', {}).code).toBe('REASON_REQUIRED');
-    expect(given('LEAD').refused('MarkMQL', { reason: ' ' }).code).toBe('REASON_REQUIRED');
-    expect(given('LEAD').refused('MarkPQL', {}).code).toBe('REASON_REQUIRED');
+  it('by a person below the threshold needs a reason, by product its use', () => {
+    expect(given('LEAD').refused('MarkMQL', {}).code).toBe('SCORE_BELOW_THRESHOLD');
+    expect(given('LEAD').refused('MarkMQL', { reason: ' ' }).code).toBe('SCORE_BELOW_THRESHOLD');
+    expect(given('LEAD').refused('MarkPQL', {}).code).toBe('SCORE_BELOW_THRESHOLD');
+    expect(given('LEAD').withoutModel().refused('MarkMQL', {}).code).toBe('REASON_REQUIRED');
     expect(given('LEAD').do('MarkPQL', { keyActions: ['invited_team'] }).lead.state).toBe('MQL');
   });
 
@@ -298,7 +299,13 @@ describe('skipping acceptance (T10)', () => {
     expect(lead.refused('MarkSQL', { qualification: YES }).code).toBe('STAGE_SKIP_NOT_ALLOWED');
     lead.at('2026-03-02 12:00').do('RecordBehaviour', demo).do('MarkSQL', { qualification: YES });
     expect(lead.data('MarkedSQL')).toMatchObject({ fromState: 'RECYCLED', cycleNo: 2, skippedStages: ['MQL', 'SAL'] });
-    expect(lead.types()).toEqual(['QualificationAnswered', 'MarkedSQL', 'SlaClockStopped', 'SlaClockStarted']);
+    expect(lead.types()).toEqual([
+      'QualificationAnswered',
+      'MarkedSQL',
+      'SlaClockStopped',
+      'SlaClockStarted',
+      'LeadScored',
+    ]);
   });
 
   it('asks people for the whole checklist', () => {

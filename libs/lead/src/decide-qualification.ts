@@ -287,11 +287,11 @@ export function handOff(decision: Decision, { teamId: asked, ownerId, summary }:
   if (agreement === null) {
     throw new LeadError('NO_ACTIVE_AGREEMENT', `team ${teamId} has no service agreement in force`, { teamId });
   }
-  const promised = agreement.clocks.some(({ clockType }) => clockType === 'handoff_response');
+  // Spec §2.4. History was offered to teams that are gone.
+  const missing = isImport ? [] : policies.missing(policyMs, teamId);
+  const lacks = `nothing may be handed to team ${teamId} while ${missing.join(', ')} is not in force`;
+  decision.guard(missing.length === 0, 'NOT_READY', lacks, { missing });
   const started = decision.startClock('handoff_response', context.nowMs, teamId, ownerId);
-  decision.guard(isImport || !promised || started.length > 0, 'NOT_READY', `team ${teamId} has no calendar in force`, {
-    missing: policies.missing(),
-  });
   decision.record('HandedOffToSales', {
     handoffId: context.newId('handoff'),
     teamId,

@@ -111,7 +111,7 @@ describe('common checks', () => {
 describe('settling', () => {
   it('on write comes before the command’s own events', () => {
     const lead = given('MQL').at('2026-03-03 11:00').do('IdentifyRole', { role: 'user' });
-    expect(lead.types()).toEqual(['SlaBreached', 'RoleIdentified']);
+    expect(lead.types()).toEqual(['SlaBreached', 'RoleIdentified', 'LeadScored']);
     expect(lead.do('IdentifyRole', { role: 'user' }).types()).toEqual(['RoleIdentified']);
   });
 

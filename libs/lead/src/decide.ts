@@ -14,6 +14,7 @@ import { Decision, iso, type DecideContext } from './decision.js';
 import { LeadError } from './errors.js';
 import type { LeadEvent } from './events.js';
 import { disqualifyByIcp } from './icp.js';
+import { moveMappedDeal } from './pipeline-stages.js';
 import type { Rule, Rules } from './rule.js';
 import { goStale } from './silence.js';
 import { settleClocks, type StoppingFact } from './sla-clocks.js';
@@ -85,6 +86,7 @@ function decideBy<N extends CommandName>(
   const { atMs, claimedAtMs } = timeOf(command, lead, context, rule.transition === true);
   const decision = new Decision(lead, context, atMs, claimedAtMs);
   decision.recordAll(settlement(decision, rule.stops?.(decision, body) ?? []));
+  moveMappedDeal(decision);
   goStale(decision);
 
   const { onHold, state } = decision.lead;

@@ -4,6 +4,7 @@ import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { defaultModel, defaultScoringEvents } from '#libs/scoring/src/default-model.js';
 import { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { ScoringModelDocument } from '#libs/scoring/src/model.js';
+import type { AccountFacts, KnownCampaigns } from './account-facts.js';
 import { parseLeadCommand, type Actor, type CommandName, type Role } from './commands.js';
 import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
 import { LeadError } from './errors.js';
@@ -97,6 +98,10 @@ export class Scenario {
   models = DEFAULT_MODELS;
   /** What the next MergeLeads takes over. */
   duplicate: DecideContext['duplicate'];
+
+  /** What the command handler reads of the account that a command names; null: there is none. */
+  account: AccountFacts | null | undefined;
+  campaigns: KnownCampaigns | undefined;
 
   constructor(private readonly importing?: DecideContext['import']) {}
 
@@ -219,6 +224,8 @@ export class Scenario {
       actor,
       policies: this.policies,
       models: this.models,
+      ...(this.account === undefined ? {} : { account: this.account }),
+      ...(this.campaigns === undefined ? {} : { campaigns: this.campaigns }),
       newId: (name) => `${commandId}/${name}`,
       eventId: (ordinal) => `${commandId}/${ordinal}`,
       ...(this.importing === undefined ? {} : { import: this.importing }),

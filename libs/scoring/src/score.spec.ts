@@ -155,6 +155,7 @@ describe('arithmetic (spec §5.3)', () => {
     count: fc.integer({ min: 1, max: 12 }),
     topicCode: fc.option(fc.constantFrom('prices', 'security'), { nil: undefined }),
   });
+  type Happening = typeof happening extends fc.Arbitrary<infer H> ? H : never;
   const rule = (on: ScoredKind, points: number, halfLifeDays: number | null, more: object = {}) => ({
     id: `${on}-${points}-${halfLifeDays}-${JSON.stringify(more)}`.slice(0, 64),
     on,
@@ -196,7 +197,7 @@ describe('arithmetic (spec §5.3)', () => {
     return Math.min(90, Math.max(0, add(rules))) + add(penalty);
   }
 
-  const logOf = (happenings: readonly fc.infer<typeof happening>[]): Behaviour[] => {
+  const logOf = (happenings: readonly Happening[]): Behaviour[] => {
     let atS = NOW_S;
     return happenings.map(({ count, kind, lateS, topicCode, waitS }, n) => {
       atS += waitS;

@@ -24,6 +24,11 @@ const withAppend = (append: (append: Append) => ReturnType<EventLog['append']>):
   new Proxy<EventLog>(world.log, {
     get(target, property) {
       if (property === 'append') return append;
+      if (property === 'appendBehind')
+        return async (ahead: readonly Append[], last: Append) => ({
+          ahead: await target.appendMany(ahead),
+          last: await append(last).catch((error: unknown) => error),
+        });
       const value = Reflect.get(target, property) as unknown;
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -57,11 +62,11 @@ describe('a command', () => {
     });
   });
 
-  it('names the agreement and calendar version that its clocks run under', async () => {
+  it('names the agreement, calendar and scoring model version that it was decided under', async () => {
     const { leadId } = await one.capture(newEmail());
     await one.send('MarkMQL', leadId, { reason: 'agreed criteria' });
     const refs = (await eventsOf(leadId)).at(-1)!.metadata.policyRefs;
-    expect(refs).toEqual({ pipelineVersion: 1, agreementVersion: 1, calendarVersion: 1 });
+    expect(refs).toEqual({ pipelineVersion: 1, agreementVersion: 1, calendarVersion: 1, scoringModelVersion: 1 });
   });
 
   it('leaves no personal value in the stored bytes of any stream', async () => {

@@ -128,6 +128,7 @@ export class LeadDecisions {
       commandId,
       actor,
       policies: this.options.policies,
+      models: this.options.models,
       ...(account === undefined ? {} : { account }),
       ...(campaigns === undefined ? {} : { campaigns }),
       newId: (name) => derivedId(name, commandId),

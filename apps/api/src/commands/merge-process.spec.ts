@@ -75,7 +75,12 @@ describe('a merge', () => {
     const answer = await merge(two);
     expect(answer.leadId).toBe(two.survivor);
     expect(answer.state).toBe('MQL');
-    expect(answer.events.map(({ type }) => type)).toEqual(['DuplicateAbsorbed', 'MergedInto', 'SlaClockCancelled']);
+    expect(answer.events.map(({ type }) => type)).toEqual([
+      'DuplicateAbsorbed',
+      'LeadScored',
+      'MergedInto',
+      'SlaClockCancelled',
+    ]);
     const last = (await world.log.readStream(`lead-${two.duplicate}`)).at(-1)!;
     expect(answer.position).toBe(last.position);
     expect(last.metadata).toMatchObject({ actor: { id: 'olga', role: 'ops' }, $correlationId: expect.any(String) });
@@ -181,9 +186,9 @@ describe('a merge that stopped', () => {
     const commandId = randomUUID();
     await expect(merge(two, commandId, dying(type, moment, nth))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     const answer = await merge(two, commandId, world.process());
-    expect(answer.events.map((event) => event.type)).toEqual(['DuplicateAbsorbed', 'MergedInto']);
-    expect(await typesOf(two.survivor)).toEqual(['LeadCaptured', 'DuplicateAbsorbed']);
-    expect(await typesOf(two.duplicate)).toEqual(['LeadCaptured', 'BehaviourRecorded', 'MergedInto']);
+    expect(answer.events.map((event) => event.type)).toEqual(['DuplicateAbsorbed', 'LeadScored', 'MergedInto']);
+    expect(await typesOf(two.survivor)).toEqual(['LeadCaptured', 'DuplicateAbsorbed', 'LeadScored']);
+    expect(await typesOf(two.duplicate)).toEqual(['LeadCaptured', 'BehaviourRecorded', 'LeadScored', 'MergedInto']);
     expect(await holders(two)).toEqual([two.survivor, two.survivor]);
   });
 
@@ -194,8 +199,8 @@ describe('a merge that stopped', () => {
       await expect(merge(two, randomUUID(), dying(type, moment, nth))).rejects.toThrow();
       const mergeId = await mergeIdOf(two.survivor);
       for (const process of [world.process(), one]) await process.commands.resumeMerge(two.survivor, mergeId);
-      expect(await typesOf(two.survivor)).toEqual(['LeadCaptured', 'DuplicateAbsorbed']);
-      expect(await typesOf(two.duplicate)).toEqual(['LeadCaptured', 'BehaviourRecorded', 'MergedInto']);
+      expect(await typesOf(two.survivor)).toEqual(['LeadCaptured', 'DuplicateAbsorbed', 'LeadScored']);
+      expect(await typesOf(two.duplicate)).toEqual(['LeadCaptured', 'BehaviourRecorded', 'LeadScored', 'MergedInto']);
       const merged = (await world.log.readStream(`lead-${two.duplicate}`)).at(-1)!;
       expect(merged.metadata.actor).toEqual({ type: 'user', id: 'olga', role: 'ops' });
       expect(await holders(two)).toEqual([two.survivor, two.survivor]);

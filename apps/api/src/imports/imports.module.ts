@@ -25,8 +25,8 @@ import { LeadHistoryWriter } from './lead-history-writer.js';
         { streams }: LeadCommands,
         claims: IdentityClaims,
         vault: KeyVault,
-        { book }: Policies,
-      ) => new LeadHistoryWriter({ log, clock, streams, claims, vault, policies: book }),
+        { book, models }: Policies,
+      ) => new LeadHistoryWriter({ log, clock, streams, claims, vault, policies: book, models }),
       inject: [EVENT_LOG, CLOCK, LeadCommands, IdentityClaims, KeyVault, Policies],
     },
     {
