@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import {
   EventLogError,
   type Append,
+  type AppendedBehind,
   type AppendResult,
   type EventLog,
   type LogFilter,
@@ -52,6 +53,10 @@ export class ListedLog implements EventLog {
 
   appendMany(appends: readonly Append[]): Promise<AppendResult[]> {
     return Promise.all(appends.map((append) => this.append(append)));
+  }
+
+  async appendBehind(ahead: readonly Append[], last: Append): Promise<AppendedBehind> {
+    return { ahead: await this.appendMany(ahead), last: await this.append(last) };
   }
 
   async readStream(stream: string, _options?: ReadStreamOptions): Promise<RecordedEvent[]> {

@@ -31,7 +31,7 @@ export class SeededSteps {
         const value = Reflect.get(log, property) as unknown;
         if (typeof value !== 'function') return value;
         const call = value.bind(log) as (...given: unknown[]) => Promise<unknown>;
-        return ['append', 'appendMany', 'readStream'].includes(String(property))
+        return ['append', 'appendMany', 'appendBehind', 'readStream'].includes(String(property))
           ? (...given: unknown[]) => this.#inTurns(() => call(...given))
           : call;
       },

@@ -1,6 +1,7 @@
-import { EmbeddedStore, unavailable } from './embedded-store.js';
+import { EmbeddedStore, unavailable, type Written } from './embedded-store.js';
 import {
   type Append,
+  type AppendedBehind,
   type AppendResult,
   EventLogError,
   type EventLog,
@@ -36,19 +37,29 @@ export class EmbeddedLog implements EventLog {
   }
 
   async append({ stream, expectedRevision, events }: Append): Promise<AppendResult> {
-    const written = await this.store.append(stream, expectedRevision, events.map(toRecord));
-    return { revision: written.revision, position: positionOf(written.position) };
+    return resultOf(await this.store.append(stream, expectedRevision, events.map(toRecord)));
   }
 
   appendMany(appends: readonly Append[]): Promise<readonly (AppendResult | EventLogError)[]> {
-    return Promise.all(
-      appends.map((append) =>
-        this.append(append).catch((error: unknown) => {
-          if (error instanceof EventLogError) return error;
-          throw error;
-        }),
-      ),
+    return Promise.all(appends.map((append) => this.append(append).catch(eventLogErrorOf)));
+  }
+
+  async appendBehind(ahead: readonly Append[], last: Append): Promise<AppendedBehind> {
+    const begun = ahead.map((append) => this.#appendNow(append));
+    // All taken already: commits keep the order, and what fails takes along what is behind it.
+    const own = begun.includes(null) ? undefined : this.#appendNow(last)?.catch(eventLogErrorOf);
+    const outcomes = await Promise.all(
+      begun.map((taken, n) => (taken ?? this.append(ahead[n]!)).catch(eventLogErrorOf)),
     );
+    if (own !== undefined) return { ahead: outcomes, last: await own };
+    if (outcomes.some((outcome) => outcome instanceof EventLogError)) return { ahead: outcomes, last: null };
+    return { ahead: outcomes, last: await this.append(last).catch(eventLogErrorOf) };
+  }
+
+  /** Null when it has to wait for something first; then nothing has happened. */
+  #appendNow({ stream, expectedRevision, events }: Append): Promise<AppendResult> | null {
+    const taken = this.store.appendNow(stream, expectedRevision, events.map(toRecord));
+    return taken === null ? null : taken.then(resultOf);
   }
 
   async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
@@ -139,6 +150,13 @@ export class EmbeddedLog implements EventLog {
   close(): Promise<void> {
     return this.store.close();
   }
+}
+
+const resultOf = ({ revision, position }: Written): AppendResult => ({ revision, position: positionOf(position) });
+
+function eventLogErrorOf(error: unknown): EventLogError {
+  if (error instanceof EventLogError) return error;
+  throw error;
 }
 
 function toRecord({ id, type, data, metadata }: Append['events'][number]): NewRecord {

@@ -216,8 +216,7 @@ export class EmbeddedStore {
   // ---- writing
 
   async append(stream: string, expected: ExpectedRevision, records: readonly NewRecord[]): Promise<Written> {
-    const size = records.reduce((sum, record) => sum + byteLength(record.data), 0);
-    if (size > MAX_APPEND_BYTES) {
+    if (dataBytes(records) > MAX_APPEND_BYTES) {
       throw new EventLogError('APPEND_TOO_LARGE', `Maximum Append Size of ${MAX_APPEND_BYTES} Exceeded.`);
     }
     const ids = records.map((record) => compactId(record.id));
@@ -225,22 +224,7 @@ export class EmbeddedStore {
       if (this.#broken || this.#closing) await this.#usable();
       const head = this.#head(stream);
       const decision = this.#decide(stream, head, expected, ids);
-      if (decision.kind === 'new') {
-        const nowMs = this.#clock.nowMs();
-        const first = head.last + 1;
-        const buffers = records.map((record, n) => encodeRecord(stream, record, ids[n]!, first + n, nowMs));
-        if (buffers.length === 0) return { firstRevision: first, revision: head.last, position: this.#durable };
-        const write = this.#enqueue(stream, head, buffers, ids, first, false);
-        this.#noteMetadata(stream, records.at(-1)!);
-        const undelete = decision.undelete ? this.#undelete(stream, head, first) : undefined;
-        await write.done;
-        await undelete?.done;
-        return {
-          firstRevision: first,
-          revision: first + records.length - 1,
-          position: write.firstPosition + records.length - 1,
-        };
-      }
+      if (decision.kind === 'new') return this.#write(stream, head, decision.undelete, records, ids);
       if (head.pending) {
         // the answer rests on what is not durable yet: it holds only if that is committed
         await head.pending.done;
@@ -252,6 +236,42 @@ export class EmbeddedStore {
       }
       throw refusal(decision.kind, stream, head);
     }
+  }
+
+  /**
+   * As `append`, when nothing has to be waited for before it can be taken; else null, and nothing has happened. What is taken
+   * later is never durable without it.
+   */
+  appendNow(stream: string, expected: ExpectedRevision, records: readonly NewRecord[]): Promise<Written> | null {
+    if (this.#broken || this.#closing || dataBytes(records) > MAX_APPEND_BYTES) return null;
+    const ids = records.map((record) => compactId(record.id));
+    const head = this.#head(stream);
+    const decision = this.#decide(stream, head, expected, ids);
+    return decision.kind === 'new' ? this.#write(stream, head, decision.undelete, records, ids) : null;
+  }
+
+  /** In the queue when it returns; resolves when durable. */
+  async #write(
+    stream: string,
+    head: Head,
+    undeletes: boolean,
+    records: readonly NewRecord[],
+    ids: readonly string[],
+  ): Promise<Written> {
+    const nowMs = this.#clock.nowMs();
+    const first = head.last + 1;
+    const buffers = records.map((record, n) => encodeRecord(stream, record, ids[n]!, first + n, nowMs));
+    if (buffers.length === 0) return { firstRevision: first, revision: head.last, position: this.#durable };
+    const write = this.#enqueue(stream, head, buffers, ids, first, false);
+    this.#noteMetadata(stream, records.at(-1)!);
+    const undelete = undeletes ? this.#undelete(stream, head, first) : undefined;
+    await write.done;
+    await undelete?.done;
+    return {
+      firstRevision: first,
+      revision: first + records.length - 1,
+      position: write.firstPosition + records.length - 1,
+    };
   }
 
   /** Soft: the stream reads as missing until appended to. Hard: a tombstone, for good. Answers the log position. */
@@ -942,6 +962,9 @@ function toBlock(writes: readonly PendingWrite[], size: number): NewBlock {
   bytes.writeUInt32LE(place, 0);
   return { firstPosition, bytes, entries };
 }
+
+const dataBytes = (records: readonly NewRecord[]): number =>
+  records.reduce((sum, record) => sum + byteLength(record.data), 0);
 
 /** Names that are long or hold the separator are keyed by hash. */
 function streamKey(stream: string): Buffer {

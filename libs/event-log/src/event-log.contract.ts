@@ -187,6 +187,52 @@ export function eventLogContract(name: string, start: () => Promise<LogUnderTest
       });
     });
 
+    describe('appendBehind', () => {
+      const one = (stream: string, expectedRevision: 'no_stream' | 'any' = 'no_stream') => ({
+        stream,
+        expectedRevision,
+        events: [newEvent('Noted', {})],
+      });
+
+      it('stores the last one behind the others', async () => {
+        const [a, b, c] = [streamName(), streamName(), streamName()];
+        const { ahead, last } = await log.appendBehind([one(a), one(b)], one(c));
+        expect([...ahead, last]).toMatchObject([{ revision: 0 }, { revision: 0 }, { revision: 0 }]);
+        const positions = await Promise.all([a, b, c].map(async (name) => (await log.readStream(name))[0]!.position));
+        expect(last).toMatchObject({ position: positions[2] });
+        expect(positions[2]! > positions[0]! && positions[2]! > positions[1]!).toBe(true);
+      });
+
+      it('leaves the last one out when one ahead of it is refused; the others ahead stand', async () => {
+        const [taken, b, c] = [streamName(), streamName(), streamName()];
+        await fill(taken, 1);
+        const { ahead, last } = await log.appendBehind([one(taken), one(b)], one(c));
+        expect(ahead[0]).toMatchObject({ code: 'WRONG_EXPECTED_REVISION', actualRevision: 0 });
+        expect([ahead[1], last]).toMatchObject([{ revision: 0 }, null]);
+        expect(await log.readStream(b)).toHaveLength(1);
+        expect(await log.readStream(c)).toEqual([]);
+      });
+
+      it('lets exactly one of many win that claim the same stream', async () => {
+        const claim = streamName();
+        const own = Array.from({ length: 10 }, () => streamName());
+        const outcomes = await Promise.all(own.map((name) => log.appendBehind([one(claim)], one(name))));
+        expect(outcomes.filter(({ last }) => last !== null)).toHaveLength(1);
+        const written = await Promise.all(own.map(async (name) => (await log.readStream(name)).length));
+        expect(written.reduce((sum, count) => sum + count)).toBe(1);
+        expect(await log.readStream(claim)).toHaveLength(1);
+      });
+
+      it('says that the last one was refused, and what is ahead of it stands', async () => {
+        const [a, taken] = [streamName(), streamName()];
+        await fill(taken, 2);
+        const { ahead, last } = await log.appendBehind([one(a)], one(taken));
+        expect(ahead[0]).toMatchObject({ revision: 0 });
+        expect(last).toMatchObject({ code: 'WRONG_EXPECTED_REVISION', actualRevision: 1 });
+        expect(await log.readStream(a)).toHaveLength(1);
+      });
+    });
+
     describe('appendMany', () => {
       it('gives the outcomes in order, with the failures as errors, and the others stand', async () => {
         const [a, b, c] = [streamName(), streamName(), streamName()];

@@ -34,6 +34,12 @@ export interface AppendResult {
   readonly position: Position;
 }
 
+export interface AppendedBehind {
+  readonly ahead: readonly (AppendResult | EventLogError)[];
+  /** Null when one of those ahead failed: then it was not tried. */
+  readonly last: AppendResult | EventLogError | null;
+}
+
 /** What to let through; both given: both must hold. Empty arrays let nothing through. */
 export interface LogFilter {
   readonly streamPrefixes?: readonly string[];
@@ -91,6 +97,11 @@ export interface EventLog {
   append(append: Append): Promise<AppendResult>;
   /** Several streams in one round trip. Each append is atomic by itself; the outcomes come in order, failures as errors. */
   appendMany(appends: readonly Append[]): Promise<readonly (AppendResult | EventLogError)[]>;
+  /**
+   * As `appendMany` of `ahead`, and `last` only when all of them are stored: it is never there without them. One commit where
+   * the store keeps the order, else two round trips.
+   */
+  appendBehind(ahead: readonly Append[], last: Append): Promise<AppendedBehind>;
   /** Events of one stream; empty when it does not exist or was soft-deleted. */
   readStream(stream: string, options?: ReadStreamOptions): Promise<readonly RecordedEvent[]>;
   readAll(options: ReadAllOptions): Promise<ReadAllPage>;

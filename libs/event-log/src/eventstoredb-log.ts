@@ -20,6 +20,7 @@ import {
 } from '@eventstore/db-client';
 import {
   type Append,
+  type AppendedBehind,
   type AppendResult,
   EventLogError,
   type EventLog,
@@ -105,6 +106,13 @@ export class EventStoreDBLog implements EventLog {
         }),
       ),
     );
+  }
+
+  async appendBehind(ahead: readonly Append[], last: Append): Promise<AppendedBehind> {
+    const outcomes = await this.appendMany(ahead);
+    if (outcomes.some((outcome) => outcome instanceof EventLogError)) return { ahead: outcomes, last: null };
+    const [own] = await this.appendMany([last]);
+    return { ahead: outcomes, last: own! };
   }
 
   async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {

@@ -1,4 +1,5 @@
 import {
+  type Append,
   type AppendResult,
   type EventLog,
   EventLogError,
@@ -59,6 +60,8 @@ export interface CommandRequest<State, Event> {
   decide(state: State, revision: number): readonly Event[];
   /** Sealed, complete events for the decided ones. Called before each append. */
   write(events: readonly Event[], state: State): readonly NewEvent[] | Promise<readonly NewEvent[]>;
+  /** In place of the log's own: sends further appends ahead of it. Errors as those of `EventLog.append`, or its own. */
+  append?(append: Append): Promise<AppendResult>;
   /** Facts that were due anyway and are kept although the command was refused; written under an id of their own. */
   readonly onRefusal?: {
     decide(state: State): readonly Event[];
@@ -152,9 +155,9 @@ async function run<State, Event>(
       if (await behind()) continue;
       return { ...endOf(folded), events: [], replayed: false };
     }
-    if (await append(runtime, stream, folded, revision, decided, await request.write(decided, state))) {
-      const events = folded.commands.get(request.commandId)?.events ?? [];
-      return { ...endOf(folded), events, replayed: false };
+    const events = await request.write(decided, state);
+    if (await append(runtime, request, folded, revision, decided, events)) {
+      return { ...endOf(folded), events: folded.commands.get(request.commandId)?.events ?? [], replayed: false };
     }
     await catchUp(runtime, stream, folded);
     const mayDecideAgain = !current || (request.commutes && retries++ < MAX_RETRIES);
@@ -195,7 +198,7 @@ async function settleOnRefusal<State, Event>(
       const { revision, state } = folded;
       const due = onRefusal.decide(state);
       if (due.length === 0) return;
-      if (await append(runtime, stream, folded, revision, due, await onRefusal.write(due, state))) return;
+      if (await append(runtime, { stream }, folded, revision, due, await onRefusal.write(due, state))) return;
       await catchUp(runtime, stream, folded);
     }
   } catch (error) {
@@ -206,7 +209,7 @@ async function settleOnRefusal<State, Event>(
 /** False when somebody else appended first. After any other failure the outcome is unknown: the cached fold is dropped. */
 async function append<State, Event>(
   runtime: CommandRuntime<State, Event>,
-  stream: string,
+  { stream, append: send }: Pick<CommandRequest<State, Event>, 'stream' | 'append'>,
   folded: FoldedStream<State>,
   after: number,
   decided: readonly Event[],
@@ -214,7 +217,8 @@ async function append<State, Event>(
 ): Promise<boolean> {
   let result: AppendResult;
   try {
-    result = await runtime.log.append({ stream, expectedRevision: after < 0 ? 'no_stream' : after, events });
+    const own: Append = { stream, expectedRevision: after < 0 ? 'no_stream' : after, events };
+    result = await (send === undefined ? runtime.log.append(own) : send(own));
   } catch (error) {
     if (error instanceof EventLogError && error.code === 'WRONG_EXPECTED_REVISION') return false;
     runtime.cache.delete(stream);

@@ -87,6 +87,14 @@ export function measured(log: EventLog, metrics: Metrics): EventLog {
         stop();
       }
     },
+    async appendBehind(ahead, last) {
+      const stop = metrics.appendSeconds.startTimer();
+      try {
+        return await log.appendBehind(ahead, last);
+      } finally {
+        stop();
+      }
+    },
     readStream: (stream, options) => log.readStream(stream, options),
     readAll: (options) => log.readAll(options),
     subscribe: (options) => log.subscribe(options),

@@ -76,7 +76,12 @@ export class CaptureProcess {
     const startedMs = this.options.clock.nowMs();
     const envelope = this.#envelope(origin);
     if (primary !== undefined) {
-      const holder = await this.#claimWithKey(primary, leadId, events, origin);
+      const { claims } = this.options;
+      const known = await claims.holder(primary);
+      // Looked at first: a capture of a known person, attached or refused, leaves no key behind.
+      const captured = known === null ? await this.#captureNew(primary, command, events, origin) : null;
+      if (captured !== null) return this.#claimOthers(leadId, others, origin, captured);
+      const holder = await claims.claimAfter(known ?? (await claims.holder(primary)), primary, leadId, envelope);
       const other = holder === null ? null : await this.#otherLead(holder, primary, leadId, envelope);
       if (other !== null) return this.#attach(command, origin, other);
       if (this.options.clock.nowMs() - startedMs > CLAIM_FRESH_MS) {
@@ -84,21 +89,7 @@ export class CaptureProcess {
         if (now !== null) return this.#attach(command, origin, now.leadId);
       }
     }
-    let outcome: CommandOutcome<LeadState>;
-    try {
-      outcome = await this.decisions.handle(command, origin, undefined, (_state, revision) => {
-        if (revision >= 0) throw duplicate(leadId);
-        return events;
-      });
-    } catch (error) {
-      // Somebody else has just captured another person under the id that this client chose.
-      if (primary !== undefined && error instanceof LeadError && error.code === 'DUPLICATE_LEAD') {
-        const holder = await this.options.claims.holder(primary);
-        if (holder?.commandId === origin.commandId)
-          await this.options.claims.release(primary, leadId, 'capture_refused', envelope);
-      }
-      throw error;
-    }
+    const outcome = await this.#append(primary, command, origin, { decide: onNewLead(leadId, events) });
     return this.#claimOthers(leadId, others, origin, outcome);
   }
 
@@ -108,8 +99,10 @@ export class CaptureProcess {
     origin: CommandOrigin,
     [, ...others]: readonly IdentityKey[],
   ): Promise<LeadCommandAnswer> {
-    const outcome = await this.decisions.handle(command, origin, undefined, () => {
-      throw duplicate(command.leadId);
+    const outcome = await this.decisions.handle(command, origin, undefined, {
+      decide: () => {
+        throw duplicate(command.leadId);
+      },
     });
     return this.#claimOthers(command.leadId, others, origin, outcome);
   }
@@ -129,27 +122,60 @@ export class CaptureProcess {
     }
   }
 
-  /** Claim and data key in one round trip. Null: claimed; else who holds it. */
-  async #claimWithKey(
+  /** Claim, data key and lead in one go; the lead is never there without the other two. Null: the claim or the key was there. */
+  async #captureNew(
     key: IdentityKey,
-    leadId: string,
+    command: Capture,
     events: readonly LeadEvent[],
     origin: CommandOrigin,
-  ): Promise<Claim | null> {
+  ): Promise<CommandOutcome<LeadState> | null> {
+    const { leadId } = command;
     const { claims, vault } = this.options;
-    const known = await claims.holder(key);
-    // Looked at first: a capture of a known person, attached or refused, leaves no key behind.
-    if (known !== null) return claims.claimAfter(known, key, leadId, this.#envelope(origin));
+    const { streams } = this.decisions;
     const envelope = this.#envelope(origin);
+    const made = streams.needsKey(events) ? vault.make(leadId, envelope) : null;
     const claim = claims.firstClaim(key, leadId, envelope);
-    const made = this.decisions.streams.needsKey(events) ? vault.make(leadId, envelope) : null;
-    const [claimed, stored] = await this.decisions.streams.runtime.log.appendMany(
-      made === null ? [claim] : [claim, made.append],
-    );
-    if (made !== null) await vault.stored(made, stored!);
-    if (!(claimed instanceof EventLogError)) return null;
-    if (claimed.code !== 'WRONG_EXPECTED_REVISION') throw claimed;
-    return claims.claimAfter(await claims.holder(key), key, leadId, envelope);
+    try {
+      return await this.#append(key, command, origin, {
+        decide: onNewLead(leadId, events),
+        write: (decided, state) => streams.write(leadId, decided, origin, state, made?.dataKey),
+        append: async (own) => {
+          const { ahead, last } = await streams.runtime.log.appendBehind(
+            made === null ? [claim] : [claim, made.append],
+            own,
+          );
+          const [claimed, stored] = ahead;
+          if (made !== null) await vault.stored(made, stored!);
+          if (last === null) throw new NotAlone(claimed instanceof EventLogError ? claimed : (stored as EventLogError));
+          if (last instanceof EventLogError) throw last;
+          return last;
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof NotAlone)) throw error;
+      if (error.cause.code === 'WRONG_EXPECTED_REVISION') return null;
+      throw error.cause;
+    }
+  }
+
+  /** Appends the lead. The claim is given back when another lead turns out to have the id that this client chose. */
+  async #append(
+    primary: IdentityKey | undefined,
+    command: Capture,
+    origin: CommandOrigin,
+    own: Parameters<LeadDecisions['handle']>[3],
+  ): Promise<CommandOutcome<LeadState>> {
+    try {
+      return await this.decisions.handle(command, origin, undefined, own);
+    } catch (error) {
+      if (primary !== undefined && error instanceof LeadError && error.code === 'DUPLICATE_LEAD') {
+        const { claims } = this.options;
+        const holder = await claims.holder(primary);
+        if (holder?.commandId === origin.commandId)
+          await claims.release(primary, command.leadId ?? '', 'capture_refused', this.#envelope(origin));
+      }
+      throw error;
+    }
   }
 
   /** The lead to attach to; null when the holder left its claim behind and it is ours now. CONFLICT: try again. */
@@ -177,7 +203,13 @@ export class CaptureProcess {
 
   async #attach(command: Capture, origin: CommandOrigin, holderId: string): Promise<LeadCommandAnswer> {
     const repeated: Capture = { ...command, leadId: holderId };
-    return answerOf(holderId, await this.decisions.handle(repeated, origin));
+    try {
+      return answerOf(holderId, await this.decisions.handle(repeated, origin));
+    } catch (error) {
+      // The holder was merged away and its identities are still on their way: the survivor is the person's lead.
+      if (!(error instanceof LeadError) || error.code !== 'LEAD_MERGED') throw error;
+      return this.#attach(command, origin, error.facts.survivorLeadId as string);
+    }
   }
 
   /** A key that another lead holds makes the two suspects, for a person to judge; it refuses nothing. */
@@ -188,6 +220,8 @@ export class CaptureProcess {
     captured: CommandOutcome<LeadState>,
   ): Promise<LeadCommandAnswer> {
     let last = captured;
+    // The repetition of a capture whose lead was merged away since: its identities are the survivor's.
+    if (captured.state.mergedInto !== null) return answerOf(leadId, last);
     for (const key of keys) {
       const holder = await this.options.claims.claim(key, leadId, this.#envelope(origin));
       if (holder === null) continue;
@@ -302,6 +336,20 @@ export class CaptureProcess {
     };
   }
 }
+
+/** What a new lead's append had to stand behind is somebody else's, or there already. */
+class NotAlone extends Error {
+  constructor(override readonly cause: EventLogError) {
+    super('not the first', { cause });
+  }
+}
+
+const onNewLead =
+  (leadId: string, events: readonly LeadEvent[]) =>
+  (_state: LeadState, revision: number): readonly LeadEvent[] => {
+    if (revision >= 0) throw duplicate(leadId);
+    return events;
+  };
 
 const withIdentity = (event: LeadEvent, keys: readonly IdentityKey[]): LeadEvent =>
   event.type === 'LeadCaptured' ? { ...event, data: { ...event.data, identityKeys: [...keys] } } : event;
