@@ -315,14 +315,16 @@ export const dealRules: Rules<
   },
 };
 
+const DECISION_MAKER_LEFT = 'system:decisionMakerLeft';
 /** EP-12: T13 by P:decisionMakerLeft where the pipeline says so; otherwise the recorded fact is the proposal. A hold keeps its stage. */
 function returnWithoutDecisionMaker(decision: Decision, { dealId, stage }: Deal): void {
   const { isImport, lead, pipeline } = decision;
   const proposes = isImport || pipeline.decisionMakerLeft !== 'return';
   if (proposes || lead.state !== 'OPPORTUNITY' || lead.onHold !== null) return;
-  const atMs = Math.max(decision.atMs, lead.lastTransitionAtMs);
   const own = { dealId, reasonCode: 'decision_maker_left', fromDealStage: stage };
-  decision.move('OpportunityReturnedToQualification', 'SQL', own, { atMs });
+  decision.asPolicy(DECISION_MAKER_LEFT, Math.max(decision.atMs, lead.lastTransitionAtMs), () =>
+    decision.move('OpportunityReturnedToQualification', 'SQL', own),
+  );
 }
 
 const afterSale = (decision: Decision) =>

@@ -50,6 +50,7 @@ function sameFit(a: Fit, b: Fit): boolean {
   );
 }
 
+const ICP_POLICY = 'system:icp';
 /** Its default reason codes are those of spec §3.4. */
 const REASON: Readonly<Record<IcpCriterion, string>> = {
   industry: 'industry_not_served',
@@ -77,12 +78,8 @@ export function disqualifyByIcp(decision: Decision): void {
   const [first] = failedHardCriteria(lead);
   if (first === undefined || pipeline.icpFailure !== 'disqualify') return;
   if (lead.deal !== null || lead.state === null || !MAY_BE_DISQUALIFIED.has(lead.state)) return;
-  const clocks = decision.cancel('disqualified');
-  const atMs = Math.max(decision.atMs, lead.lastTransitionAtMs);
-  decision.move(
-    'Disqualified',
-    'DISQUALIFIED',
-    { reasonCode: REASON[first as IcpCriterion], failedCriteria: failedHardCriteria(lead) },
-    { clocks, atMs },
+  const own = { reasonCode: REASON[first as IcpCriterion], failedCriteria: failedHardCriteria(lead) };
+  decision.asPolicy(ICP_POLICY, Math.max(decision.atMs, lead.lastTransitionAtMs), () =>
+    decision.move('Disqualified', 'DISQUALIFIED', own, { clocks: decision.cancel('disqualified') }),
   );
 }

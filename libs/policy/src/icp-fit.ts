@@ -17,7 +17,7 @@ export interface IcpFailure {
   readonly hard: boolean;
 }
 export interface IcpFit {
-  /** fail: a criterion fails; unknown: none fails and one cannot be judged; pass: all that is asked is met. */
+  /** fail: a criterion fails; unknown: none fails and one, or the whole company, cannot be judged; pass: all that is asked is met. */
   readonly result: CriterionResult;
   readonly failures: readonly IcpFailure[];
   /** A criterion that the ICP does not ask is `unknown` and counts neither way. */
@@ -40,7 +40,8 @@ export function assessIcpFit(icp: Icp, company: Firmographics): IcpFit {
     region: 'unknown',
   };
   const failures: IcpFailure[] = [];
-  let open = false;
+  // Of a company that nothing is known of nobody can say that it fits, however little is asked.
+  let open = Object.values(company).every((value) => value === undefined);
   for (const criterion of ICP_CRITERIA) {
     const judged = judge[criterion](icp, company);
     if (judged === null) continue;
