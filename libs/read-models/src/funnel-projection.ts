@@ -3,9 +3,11 @@ import type { Fact, Projection } from '#libs/projections/src/projection.js';
 import { handoffFacts } from './acceptance.js';
 import { accountLeadFacts } from './account-leads.js';
 import { closingFacts } from './closings.js';
+import { dealFacts } from './deals.js';
 import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
+import { pulseFacts } from './pulse.js';
 import { clockFacts } from './sla.js';
 
 const PREFIX = 'lead-';
@@ -29,6 +31,8 @@ export const funnelProjection: Projection<LeadRow> = {
       ...suspectFacts(row),
       ...mergeFacts(row),
       ...closingFacts(row),
+      ...dealFacts(row),
+      ...pulseFacts(row),
       ...accountLeadFacts(row),
     ];
     return row.memo.facts as readonly Fact[];

@@ -1,6 +1,8 @@
 import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import type { LeadEvent, LeadEventData, LeadEventType } from '#libs/lead/src/events.js';
 import { CYCLE_ENDING, type LeadStateName } from '#libs/lead/src/states.js';
+import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
+import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import type { Fact } from '#libs/projections/src/projection.js';
 import { ROW_TABLE, rowPartition } from '#libs/projections/src/projection.js';
 import { funnelProjection } from './funnel-projection.js';
@@ -18,6 +20,13 @@ interface When {
   readonly recordedMs?: number;
   readonly actor?: { type: string; id: string; role: string };
   readonly eventId?: string;
+}
+
+/** The configuration a new ledger starts with, and what else these events set. */
+export function policyBook(...events: { stream: string; type: string; data: object }[]): PolicyBook {
+  const book = new PolicyBook();
+  for (const event of [...defaultConfigEvents(0), ...events]) book.apply(event);
+  return book;
 }
 
 /** Everything that happened, in the order of the log. */

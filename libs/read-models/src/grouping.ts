@@ -3,7 +3,7 @@ import { type Dimension, DIMENSIONS, type Dims } from './dimensions.js';
 import type { PeriodUnit, ReportParams } from './report-params.js';
 
 /** The months, ISO weeks or days of a zone, found by instant. Grows as instants are asked. */
-class Periods {
+export class Periods {
   readonly starts: number[] = [];
   readonly labels: string[] = [];
   #endMs = 0;
@@ -200,6 +200,8 @@ export function drillLinks(params: ReportParams): (figure: string) => string {
   if (params.fromMs !== null) query.set('from', new Date(params.fromMs).toISOString());
   if (params.toMs !== null) query.set('to', new Date(params.toMs).toISOString());
   query.set('asOf', new Date(params.asOfMs).toISOString());
+  // Local dates are part of some questions: a close date, a week.
+  query.set('tz', params.tz);
   for (const [name, value] of Object.entries(params.choices)) query.set(name, value);
   for (const [name, values] of Object.entries(params.filter)) {
     for (const value of values ?? []) query.append(`filter[${name}]`, value ?? '');

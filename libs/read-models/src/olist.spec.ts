@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'csv-parse/sync';
-import { Past, viewOf } from './given-when-then.js';
+import { Past, policyBook, viewOf } from './given-when-then.js';
 import { drillLeads, listAudit, runReport } from './reports.js';
 import type { ReadView } from './store/read-store.js';
 
@@ -20,7 +20,12 @@ type Body = any;
 
 whenGiven('the Olist funnel', () => {
   let view: ReadView;
-  const context = { nowMs: Date.parse('2019-01-01T00:00:00.000Z'), defaultTz: 'UTC', position: null };
+  const context = {
+    nowMs: Date.parse('2019-01-01T00:00:00.000Z'),
+    defaultTz: 'UTC',
+    policies: policyBook(),
+    position: null,
+  };
   const conversion = (figures: Body, from: string, to: string): Body =>
     figures.conversions.find((one: Body) => one.from === from && one.to === to);
 

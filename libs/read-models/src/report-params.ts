@@ -1,4 +1,5 @@
 import { Temporal } from 'temporal-polyfill';
+import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { DIMENSIONS, type Dimension, isDimension } from './dimensions.js';
 import { invalidParameter, ReportError } from './report-error.js';
 
@@ -9,6 +10,8 @@ export interface ReportContext {
   readonly nowMs: number;
   /** IANA name used when the query names none. */
   readonly defaultTz: string;
+  /** The configuration in force at any time: probabilities, limits, targets, benchmarks. */
+  readonly policies: PolicyBook;
 }
 
 export type PeriodUnit = 'month' | 'week' | 'day';
@@ -37,6 +40,8 @@ export interface ParamSpec {
   readonly period?: boolean;
   readonly by?: boolean;
   readonly groupBy?: boolean;
+  /** Unit of `groupBy` when the query names none. */
+  readonly defaultGroupBy?: PeriodUnit;
   /** Parameter → accepted values, the default first. */
   readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** Parameters with free text. */
@@ -98,7 +103,7 @@ export function parseReportParams(spec: ParamSpec, query: Query, context: Report
   }
 
   const by = spec.by === true ? dimensionList(one('by')) : [];
-  let groupBy: PeriodUnit | null = null;
+  let groupBy: PeriodUnit | null = spec.defaultGroupBy ?? null;
   if (spec.groupBy === true) {
     const unit = one('groupBy');
     if (unit !== null) groupBy = oneOf('groupBy', unit, ['month', 'week', 'day'] as const);

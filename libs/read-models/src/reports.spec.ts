@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { at, Past, viewOf } from './given-when-then.js';
+import { at, Past, policyBook, viewOf } from './given-when-then.js';
 import { drillLeads, listAudit, listBreaches, listClocks, listLeads, type ReportName, runReport } from './reports.js';
 import type { Query } from './report-params.js';
 import { DUE_SET } from './sla.js';
@@ -8,7 +8,7 @@ import { DUE_SET } from './sla.js';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-const context = { nowMs: at('2019-01-01'), defaultTz: 'UTC', position: null };
+const context = { nowMs: at('2019-01-01'), defaultTz: 'UTC', policies: policyBook(), position: null };
 let past: Past;
 beforeEach(() => {
   past = new Past();

@@ -1,8 +1,13 @@
 import type { Position } from '#libs/event-log/src/event-log.js';
 import { acceptanceLeads, acceptanceParams, acceptanceReport } from './acceptance.js';
 import { audit, auditParams } from './audit.js';
+import { balanceLeads, balanceParams, balanceReport } from './balance.js';
+import { bottlenecksLeads, bottlenecksParams, bottlenecksReport } from './bottlenecks.js';
+import { coverageLeads, coverageParams, coverageReport } from './coverage.js';
 import { duplicates, duplicatesParams } from './duplicates.js';
 import { flowLeads, flowParams, flowReport } from './flow.js';
+import { forecastLeads, forecastParams, forecastReport } from './forecast.js';
+import { forecastAccuracyLeads, forecastAccuracyParams, forecastAccuracyReport } from './forecast-accuracy.js';
 import { funnelLeads, funnelParams, funnelReport } from './funnel.js';
 import { leadList, leadListParams, leadsById } from './lead-list.js';
 import { invalidParameter } from './report-error.js';
@@ -13,9 +18,16 @@ import {
   type ReportContext,
   type ReportParams,
 } from './report-params.js';
+import {
+  requiredOpportunitiesLeads,
+  requiredOpportunitiesParams,
+  requiredOpportunitiesReport,
+} from './required-opportunities.js';
 import { salesCycleLeads, salesCycleParams, salesCycleReport } from './sales-cycle.js';
 import { breaches, breachesParams, runningClocks, runningClocksParams, slaLeads, slaParams, slaReport } from './sla.js';
+import { stageBenchmarksLeads, stageBenchmarksParams, stageBenchmarksReport } from './stage-benchmarks.js';
 import { stageDurationsLeads, stageDurationsParams, stageDurationsReport } from './stage-durations.js';
+import { staleLeads, staleParams, staleReport } from './stale.js';
 import { stockLeads, stockParams, stockReport } from './stock.js';
 import type { ReadView } from './store/read-store.js';
 import { winRateLeads, winRateParams, winRateReport } from './win-rate.js';
@@ -23,9 +35,13 @@ import { winRateLeads, winRateParams, winRateReport } from './win-rate.js';
 interface Report {
   readonly params: ParamSpec;
   /** Figures by row and in total. */
-  run(view: ReadView, params: ReportParams): Promise<{ readonly rows: readonly object[]; readonly total: object }>;
+  run(
+    view: ReadView,
+    params: ReportParams,
+    context: ReportContext,
+  ): Promise<{ readonly rows: readonly object[]; readonly total: object }>;
   /** The leads behind one figure; null when the report has no such figure. */
-  leads(view: ReadView, params: ReportParams, figure: string): Promise<string[] | null>;
+  leads(view: ReadView, params: ReportParams, figure: string, context: ReportContext): Promise<string[] | null>;
 }
 
 const REPORTS = {
@@ -37,6 +53,22 @@ const REPORTS = {
   sla: { params: slaParams, run: slaReport, leads: slaLeads },
   'sales-cycle': { params: salesCycleParams, run: salesCycleReport, leads: salesCycleLeads },
   'win-rate': { params: winRateParams, run: winRateReport, leads: winRateLeads },
+  forecast: { params: forecastParams, run: forecastReport, leads: forecastLeads },
+  coverage: { params: coverageParams, run: coverageReport, leads: coverageLeads },
+  'required-opportunities': {
+    params: requiredOpportunitiesParams,
+    run: requiredOpportunitiesReport,
+    leads: requiredOpportunitiesLeads,
+  },
+  'stage-benchmarks': { params: stageBenchmarksParams, run: stageBenchmarksReport, leads: stageBenchmarksLeads },
+  stale: { params: staleParams, run: staleReport, leads: staleLeads },
+  bottlenecks: { params: bottlenecksParams, run: bottlenecksReport, leads: bottlenecksLeads },
+  balance: { params: balanceParams, run: balanceReport, leads: balanceLeads },
+  'forecast-accuracy': {
+    params: forecastAccuracyParams,
+    run: forecastAccuracyReport,
+    leads: forecastAccuracyLeads,
+  },
 } as const satisfies Record<string, Report>;
 
 export type ReportName = keyof typeof REPORTS;
@@ -59,7 +91,7 @@ function heading(params: ReportParams, context: QueryContext) {
 export async function runReport(view: ReadView, name: ReportName, query: Query, context: QueryContext) {
   const report: Report = REPORTS[name];
   const params = parseReportParams(report.params, query, context);
-  const body = await report.run(view, params);
+  const body = await report.run(view, params, context);
   return {
     report: name,
     ...heading(params, context),
@@ -96,7 +128,7 @@ async function drilled(view: ReadView, query: Query, context: QueryContext) {
   if (typeof figure !== 'string') throw invalidParameter('figure', 'the figure a drill link names');
   const report: Report = REPORTS[drill as ReportName];
   const params = parseReportParams({ ...report.params, paged: true }, rest, context);
-  const leadIds = await report.leads(view, params, figure);
+  const leadIds = await report.leads(view, params, figure, context);
   if (leadIds === null) throw invalidParameter('figure', `unknown figure of ${drill}`);
   return { leadIds: leadIds.sort(), params };
 }

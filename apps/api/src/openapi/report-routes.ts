@@ -1,14 +1,22 @@
 import { z } from 'zod';
 import { acceptanceParams } from '#libs/read-models/src/acceptance.js';
 import { auditParams } from '#libs/read-models/src/audit.js';
+import { balanceParams } from '#libs/read-models/src/balance.js';
+import { bottlenecksParams } from '#libs/read-models/src/bottlenecks.js';
+import { coverageParams } from '#libs/read-models/src/coverage.js';
 import { DIMENSIONS } from '#libs/read-models/src/dimensions.js';
 import { flowParams } from '#libs/read-models/src/flow.js';
+import { forecastAccuracyParams } from '#libs/read-models/src/forecast-accuracy.js';
+import { forecastParams } from '#libs/read-models/src/forecast.js';
 import { funnelParams } from '#libs/read-models/src/funnel.js';
 import { leadListParams } from '#libs/read-models/src/lead-list.js';
 import type { ParamSpec } from '#libs/read-models/src/report-params.js';
+import { requiredOpportunitiesParams } from '#libs/read-models/src/required-opportunities.js';
 import { salesCycleParams } from '#libs/read-models/src/sales-cycle.js';
 import { breachesParams, runningClocksParams, slaParams } from '#libs/read-models/src/sla.js';
+import { stageBenchmarksParams } from '#libs/read-models/src/stage-benchmarks.js';
 import { stageDurationsParams } from '#libs/read-models/src/stage-durations.js';
+import { staleParams } from '#libs/read-models/src/stale.js';
 import { stockParams } from '#libs/read-models/src/stock.js';
 import { winRateParams } from '#libs/read-models/src/win-rate.js';
 import { after, leadId } from '../query-fields.js';
@@ -34,7 +42,10 @@ export function queryOf(spec: ParamSpec): z.ZodObject {
       .string()
       .optional()
       .describe(`Comma-separated: ${DIMENSIONS.join(', ')}`);
-  if (spec.groupBy === true) fields.groupBy = z.enum(['month', 'week', 'day']).optional();
+  if (spec.groupBy === true) {
+    const unit = z.enum(['month', 'week', 'day']);
+    fields.groupBy = spec.defaultGroupBy === undefined ? unit.optional() : unit.default(spec.defaultGroupBy);
+  }
   for (const [name, [usual = '', ...others]] of Object.entries(spec.choices ?? {}))
     fields[name] = z.enum([usual, ...others]).default(usual);
   for (const name of spec.texts ?? []) fields[name] = z.string().optional();
@@ -142,6 +153,14 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(slaParams, 'Promises kept, and response times (7.6, 7.7).'),
   reportRoute(salesCycleParams, 'Length of the sales cycle (7.8).'),
   reportRoute(winRateParams, 'Won of won and lost (7.11).'),
+  reportRoute(forecastParams, 'What open deals are worth by their chances, and expected revenue (7.15).'),
+  reportRoute(coverageParams, 'Open pipeline over the revenue still to be won (7.16).'),
+  reportRoute(requiredOpportunitiesParams, 'How many opportunities a target takes, by stage (7.17).'),
+  reportRoute(stageBenchmarksParams, 'Won of the deals that entered each stage, against its benchmark (7.18).'),
+  reportRoute(staleParams, 'Leads and deals that nothing is done about (7.19).'),
+  reportRoute(bottlenecksParams, 'Where leads take longer, drop out more, or pile up (7.20).'),
+  reportRoute(balanceParams, 'Short and long horizon; what comes and goes, by week (7.23).'),
+  reportRoute(forecastAccuracyParams, 'The forecast of a period as it began, against what was won (7.25).'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),
   {

@@ -7,6 +7,7 @@ import type { Query } from '#libs/read-models/src/report-params.js';
 import type { QueryContext } from '#libs/read-models/src/reports.js';
 import type { ReadView } from '#libs/read-models/src/store/read-store.js';
 import { z } from 'zod';
+import { Policies } from '../policies.js';
 import { position } from '../query-fields.js';
 import { Views } from '../views.js';
 
@@ -20,6 +21,7 @@ export class Figures {
   constructor(
     private readonly views: Views,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly policies: Policies,
   ) {}
 
   async ask<Answer>(
@@ -28,6 +30,11 @@ export class Figures {
   ): Promise<Answer> {
     const { after } = parsed(afterOnly, { after: query.after });
     const { view, position } = await this.views.reflecting(after);
-    return answer(view, query, { nowMs: this.clock.nowMs(), defaultTz: DEFAULT_TZ, position });
+    return answer(view, query, {
+      nowMs: this.clock.nowMs(),
+      defaultTz: DEFAULT_TZ,
+      policies: this.policies.book,
+      position,
+    });
   }
 }

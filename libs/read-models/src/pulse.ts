@@ -1,0 +1,153 @@
+import type { Fact } from '#libs/projections/src/projection.js';
+import { mayGoStale } from '#libs/lead/src/silence.js';
+import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import type { ActKind } from './activity.js';
+import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
+import { HOUR_MS } from './figures.js';
+import { dimensionFilter } from './grouping.js';
+import { holdEndMs, type LeadRow, stateIndex, type Visit } from './lead-row.js';
+import type { ReportParams } from './report-params.js';
+import { factValue, orNull, scanFacts } from './scan.js';
+import type { ReadView } from './store/read-store.js';
+
+/**
+ * One fact per lead: where it stood and when something was done about it, what staleness (7.19) is counted from. It lies in
+ * the partition of the day the lead came to rest (won, lost, disqualified, junk), or in that of the open ones.
+ */
+const PULSE_TABLE = 'pulse';
+/** Sorts after every day. */
+const OPEN_PART = 'open';
+
+/** Acts closer together than this are told by the first and the last of them: no limit is as short. */
+const CLOSE_MS = HOUR_MS;
+
+const FROM_SAL: ReadonlySet<LeadStateName> = new Set(['SAL', 'SQL', 'OPPORTUNITY']);
+const counts = (state: LeadStateName, kind: ActKind): boolean => kind === 2 || FROM_SAL.has(state) === (kind === 1);
+
+/**
+ * Numbers, times relative to the capture: capture; count and [state, entered]…; count and [hold since, until]…; count and
+ * [deferral from, until]…; count and acts…; then [stage, entered]…. The rest: stage codes.
+ */
+export function pulseFacts(row: LeadRow): Fact[] {
+  const { visits } = row;
+  const last = visits[visits.length - 1];
+  if (last === undefined || last.state === 'MERGED') return [];
+  const base = (visits[0] as Visit).enteredMs;
+  const numbers: (number | string)[] = [base, visits.length];
+  for (const { enteredMs, state } of visits) numbers.push(stateIndex(state), enteredMs - base);
+  numbers.push(row.holds.length);
+  for (const hold of row.holds) {
+    const endMs = holdEndMs(row, hold);
+    numbers.push(hold.sinceMs - base, endMs === null ? '' : endMs - base);
+  }
+  numbers.push(row.activities.deferrals.length);
+  for (const [fromMs, untilMs] of row.activities.deferrals) numbers.push(fromMs - base, untilMs - base);
+  const acts = actsOf(row);
+  numbers.push(acts.length, ...acts.map((atMs) => atMs - base));
+  const stages: string[] = [];
+  for (const { history } of row.deals) {
+    for (const { atMs, kind, value, visit } of history.entries) {
+      if (kind !== 'stage') continue;
+      let place = stages.indexOf(value as string);
+      if (place < 0) place = stages.push(value as string) - 1;
+      numbers.push(place, (atMs ?? (visits[visit] as Visit).enteredMs) - base);
+    }
+  }
+  return [
+    {
+      kind: 'row',
+      table: PULSE_TABLE,
+      part: mayGoStale(last.state) ? OPEN_PART : utcDay(last.enteredMs),
+      key: row.leadId,
+      value: factValue(
+        dimensionText(row, row.team, row.owner),
+        numbers.join(','),
+        stages.length === 0 ? undefined : stages,
+      ),
+    },
+  ];
+}
+
+/** The acts that count in the state they happened in, ascending; the void of a transition is a change of state too. */
+function actsOf(row: LeadRow): number[] {
+  const acts: number[] = [];
+  let index = 0;
+  for (const { atMs, kind } of row.activities.acts) {
+    while (row.visits[index + 1] !== undefined && (row.visits[index + 1] as Visit).enteredMs <= atMs) index += 1;
+    const { enteredMs, state } = row.visits[index] as Visit;
+    if (atMs >= enteredMs && counts(state, kind)) acts.push(atMs);
+  }
+  // A merge that was taken back was no activity.
+  for (const { type, voidedAtMs } of row.voided) if (type !== 'MergedInto') acts.push(voidedAtMs);
+  if (row.voided.length > 0) acts.sort((a, b) => a - b);
+  const kept: number[] = [];
+  for (const atMs of acts) {
+    const first = kept[kept.length - 2];
+    if (first !== undefined && atMs - first < CLOSE_MS) kept.pop();
+    kept.push(atMs);
+  }
+  return kept;
+}
+
+/** Where a lead stood at an instant, and since when nothing has been done about it. */
+export interface Pulse {
+  readonly leadId: string;
+  readonly dims: Dims;
+  readonly state: LeadStateName;
+  /** In OPPORTUNITY. */
+  readonly dealStage: string | null;
+  /** Last activity in the sense of 7.19. */
+  readonly lastActivityMs: number;
+  /** Ended holds and deferrals by the lead; they do not count as silence. */
+  readonly pauses: readonly (readonly [fromMs: number, untilMs: number])[];
+  readonly onHold: boolean;
+}
+
+/** The leads that pass the filters and were open at asOf. */
+export async function scanPulses(view: ReadView, params: ReportParams, use: (pulse: Pulse) => void): Promise<void> {
+  const passes = dimensionFilter(params);
+  const { asOfMs } = params;
+  await scanFacts(view, PULSE_TABLE, utcDay(asOfMs), LAST_PART, ({ dims, key, numbers, rest }) => {
+    const base = numbers[0] as number;
+    if (base > asOfMs || !passes(dims)) return;
+    let index = 1;
+    const next = (): number => numbers[index++] as number;
+    let state: LeadStateName = 'LEAD';
+    let lastActivityMs = base;
+    for (let left = next(); left > 0; left -= 1) {
+      const code = next();
+      const enteredMs = base + next();
+      if (enteredMs > asOfMs) continue;
+      state = LEAD_STATES[code] as LeadStateName;
+      lastActivityMs = enteredMs;
+    }
+    if (!mayGoStale(state)) return;
+    const pauses: [number, number][] = [];
+    let onHold = false;
+    for (let left = next(); left > 0; left -= 1) {
+      const sinceMs = base + next();
+      const until = orNull(next());
+      if (sinceMs > asOfMs) continue;
+      if (until === null || base + until > asOfMs) onHold = true;
+      else pauses.push([sinceMs, base + until]);
+    }
+    for (let left = next(); left > 0; left -= 1) {
+      const fromMs = base + next();
+      const untilMs = base + next();
+      if (fromMs <= asOfMs) pauses.push([fromMs, untilMs]);
+    }
+    for (let left = next(); left > 0; left -= 1) {
+      const atMs = base + next();
+      if (atMs <= asOfMs && atMs > lastActivityMs) lastActivityMs = atMs;
+    }
+    let dealStage: string | null = null;
+    if (state === 'OPPORTUNITY') {
+      for (; index < numbers.length; index += 2) {
+        if (base + (numbers[index + 1] as number) <= asOfMs) {
+          dealStage = (rest as string[])[numbers[index] as number] as string;
+        }
+      }
+    }
+    use({ leadId: key, dims, state, dealStage, lastActivityMs, pauses, onHold });
+  });
+}
