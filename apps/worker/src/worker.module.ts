@@ -10,11 +10,14 @@ import { AccountCommands } from '#apps/api/src/accounts/account-commands.js';
 import { LeadCommandRequest } from '#apps/api/src/commands/lead-command-request.js';
 import { LeadCommands } from '#apps/api/src/commands/lead-commands.js';
 import { Policies } from '#apps/api/src/policies.js';
+import { StageMoves } from '#apps/api/src/config/stage-moves.js';
 import { Views } from '#apps/api/src/views.js';
 import { ViewsModule } from '#apps/api/src/views.module.js';
+import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { TestClock, type Clock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
 import { Metrics } from '#libs/platform/src/metrics.js';
+import { silenceLimits } from '#libs/read-models/src/silence-due.js';
 import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js';
 import { FollowedAccounts, followedAccounts } from './followed-accounts.js';
 import { dueClocksOf } from './due-clocks.js';
@@ -22,6 +25,15 @@ import { settleCommand } from './settle-command.js';
 import { Sweeper } from './sweeper.js';
 import { TestClockDriver } from './test-clock.js';
 import { TestingController } from './testing.controller.js';
+
+const stageMoves = (clock: Clock, views: Views, bus: CommandBus, policies: PolicyBook, logger: Logger): StageMoves =>
+  new StageMoves({
+    policies,
+    nowMs: () => clock.nowMs(),
+    view: () => views.active(),
+    execute: async (command) => bus.execute(new LeadCommandRequest(command)),
+    onError: (leadId, error) => logger.warn({ err: error, leadId }, 'a deal could not be moved to its new stage'),
+  });
 
 /**
  * The SLA sweeper (spec §6.6). It commands like anybody else, through the bus. Under a test clock nothing sweeps by itself:
@@ -36,6 +48,7 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly bus: CommandBus,
     private readonly views: Views,
     private readonly metrics: Metrics,
+    private readonly policies: Policies,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -50,27 +63,42 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
     if (!options.testClock) return { module: WorkerModule, imports, providers: [accounts] };
     const driver = {
       provide: TestClockDriver,
-      useFactory: (clock: TestClock, views: Views, bus: CommandBus, logger: Logger, followed: FollowedAccounts) =>
+      useFactory: (
+        clock: TestClock,
+        views: Views,
+        bus: CommandBus,
+        logger: Logger,
+        followed: FollowedAccounts,
+        { book }: Policies,
+      ) =>
         new TestClockDriver({
           clock,
-          due: dueClocksOf(() => views.active()),
+          due: dueClocksOf(
+            () => views.active(),
+            (nowMs) => silenceLimits(book, nowMs),
+          ),
           newSettler: () => async (leadId) => bus.execute(new LeadCommandRequest(settleCommand(leadId))),
           viewsCaughtUp: async () => {
             await followed.process.caughtUp();
             await views.caughtUp();
           },
+          moveDeals: () => stageMoves(clock, views, bus, book, logger).round(),
           onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
         }),
-      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts],
+      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies],
     };
     return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, driver] };
   }
 
   onApplicationBootstrap(): void {
     if (this.clock instanceof TestClock) return;
+    const moves = stageMoves(this.clock, this.views, this.bus, this.policies.book, this.logger);
     let unavailable = false;
     const sweeper = new Sweeper({
-      due: dueClocksOf(() => this.views.active()),
+      due: dueClocksOf(
+        () => this.views.active(),
+        (nowMs) => silenceLimits(this.policies.book, nowMs),
+      ),
       clock: this.clock,
       settle: async (leadId) => this.bus.execute(new LeadCommandRequest(settleCommand(leadId))),
       onRound: () => {
@@ -83,7 +111,8 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
         unavailable = true;
       },
     });
-    this.#running = sweeper.run(this.#stop.signal);
+    const { signal } = this.#stop;
+    this.#running = Promise.all([sweeper.run(signal), moves.run(signal)]).then(() => undefined);
   }
 
   async beforeApplicationShutdown(): Promise<void> {

@@ -16,8 +16,8 @@ import type { LeadEvent } from './events.js';
 import { disqualifyByIcp } from './icp.js';
 import { moveMappedDeal } from './pipeline-stages.js';
 import type { Rule, Rules } from './rule.js';
-import { goStale } from './silence.js';
 import { settleClocks, type StoppingFact } from './sla-clocks.js';
+import { goStale } from './staleness.js';
 import type { LeadState } from './state.js';
 import type { LeadStateName } from './states.js';
 

@@ -162,6 +162,16 @@ export class PolicyBook {
     return [...this.pipelines].map(([id, versions]) => `${id}@${versions.inForce(atMs)?.version ?? ''}`).join(' ');
   }
 
+  /** Every pipeline in force at `atMs`, with the deal stages it has or once had: deals may still stand in those. */
+  pipelinesWithStages(atMs: number): { readonly pipeline: Pipeline; readonly stages: readonly string[] }[] {
+    return [...this.pipelines.values()].flatMap((versions) => {
+      const pipeline = versions.inForce(atMs);
+      if (pipeline === null) return [];
+      const ever = versions.until(atMs).flatMap((version) => version?.dealStages.map(({ code }) => code) ?? []);
+      return { pipeline, stages: [...new Set(ever)] };
+    });
+  }
+
   /** Whether any version of an agreement or a calendar was ever drafted. */
   knows(kind: 'agreement' | 'calendar', id: string): boolean {
     return (kind === 'agreement' ? this.agreements : this.calendars).has(id);
@@ -270,13 +280,10 @@ export class PolicyBook {
     return periods.some((period) => scopes.some((scope) => this.target(period, scope, atMs) !== null));
   }
 
-  /** Null: no scoring model is in force. */
+  /** Of whichever model came into force last; null: none is. */
   scoringModelVersion(atMs: number): number | null {
-    for (const versions of this.scoringModels.values()) {
-      const version = versions.inForce(atMs);
-      if (version !== null) return version;
-    }
-    return null;
+    const [latest] = [...this.scoringModels.values()].sort((a, b) => b.sinceMs(atMs) - a.sinceMs(atMs));
+    return latest?.inForce(atMs) ?? null;
   }
 
   /**

@@ -8,6 +8,7 @@ import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
 import { pulseFacts } from './pulse.js';
+import { silenceFacts } from './silence-due.js';
 import { clockFacts } from './sla.js';
 
 const PREFIX = 'lead-';
@@ -28,6 +29,7 @@ export const funnelProjection: Projection<LeadRow> = {
       ...pathFacts(row),
       ...handoffFacts(row),
       ...clockFacts(row),
+      ...silenceFacts(row),
       ...suspectFacts(row),
       ...mergeFacts(row),
       ...closingFacts(row),

@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { ClockType, LeadEventData, LeadEventType } from '#libs/lead/src/events.js';
+import type { Silence } from '#libs/lead/src/silence.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
 import { emptyProfile, evolveProfile, type LeadProfile, loadProfile, packProfile } from './account-leads.js';
 import {
@@ -36,6 +37,7 @@ import {
   packMerges,
   recordMerge,
 } from './merges.js';
+import { loadSilence, packSilence, silenceAfter } from './silence-row.js';
 
 /**
  * What the reports know about one lead: its standing visits, handoffs, clocks and deals, folded from the open fields of
@@ -74,6 +76,8 @@ export interface LeadRow {
   clocks: Clock[];
   deals: Deal[];
   activities: Activities;
+  /** As the lead itself has it: when LeadWentStale falls due. */
+  silence: Silence | null;
   merges: Merges;
   /** Derived and never packed: facts and their shared text, dropped by whatever event changes them. */
   memo: { dims?: string; facts?: readonly unknown[] };
@@ -285,6 +289,7 @@ export function emptyRow(leadId: string): LeadRow {
     clocks: [],
     deals: [],
     activities: noActivities(),
+    silence: null,
     merges: noMerges(),
     memo: {},
   };
@@ -379,6 +384,9 @@ const later = (a: number, b: number): number => (a > b ? a : b);
  */
 export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
   row.revision = event.revision;
+  const silence = silenceAfter(row.silence, event, row.visits[row.visits.length - 1]?.state ?? null);
+  if (silence !== row.silence) row.memo.facts = undefined;
+  row.silence = silence;
   if (MERGE_TYPES.has(event.type)) {
     row.memo = {};
     if (recordMerge(row.merges, event)) unmerge(row, event);
@@ -971,6 +979,14 @@ function clockEvent(row: LeadRow, event: RecordedEvent): void {
       clock.stop = null;
       return;
     }
+    case 'SlaClockRebased': {
+      const data = event.data as LeadEventData<'SlaClockRebased'>;
+      const clock = clockOf(row, data.clockId);
+      clock.startedMs = data.newStartedAt === undefined ? clock.startedMs : instant(data.newStartedAt);
+      clock.dueMs = instant(data.newDueAt);
+      clock.warnMs = data.newWarnAt === undefined ? null : instant(data.newWarnAt);
+      return;
+    }
     case 'SlaBreachRetracted': {
       const data = event.data as LeadEventData<'SlaBreachRetracted'>;
       const clock = clockOf(row, data.clockId);
@@ -1051,6 +1067,7 @@ export function packRow(row: LeadRow): string {
       row.attempts,
       row.responses,
       minus(row.twoWaySinceMs, base),
+      ...packSilence(row.silence, base),
     ],
     row.actors,
     row.visits.map((visit) => packVisit(visit, base)),
@@ -1118,6 +1135,7 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.attempts = numbers[3] as number;
   row.responses = numbers[4] as number;
   row.twoWaySinceMs = plus(numbers[5] as number | null, base);
+  row.silence = loadSilence(numbers.slice(6) as number[], base);
   row.actors = actors;
   row.visits = visits.map((visit) => loadVisit(visit, base));
   if (rest === undefined) return row;
