@@ -13,6 +13,8 @@ export interface TestClockOptions {
   readonly newSettler: () => (leadId: string) => Promise<unknown>;
   /** Resolves when all views reflect everything that is in the log. */
   readonly viewsCaughtUp: () => Promise<void>;
+  /** Moves deals out of stages that are gone at the clock's time (apps/api `StageMoves.round`). */
+  readonly moveDeals?: () => Promise<unknown>;
   readonly onError?: (leadId: string, error: unknown) => void;
 }
 
@@ -46,6 +48,7 @@ export class TestClockDriver {
       }
       clock.set(nowMs);
       await viewsCaughtUp();
+      if (mode === 'continuous' && (await this.options.moveDeals?.()) !== 0) await viewsCaughtUp();
     });
   }
 
@@ -53,6 +56,7 @@ export class TestClockDriver {
   sweep(instances: number): Promise<void> {
     return this.#turns.take('clock', async () => {
       await this.options.viewsCaughtUp();
+      await this.options.moveDeals?.();
       await Promise.all(Array.from({ length: instances }, () => this.#sweepOnce()));
       await this.options.viewsCaughtUp();
     });

@@ -59,6 +59,12 @@ export class Versions<D> {
     return version === null ? null : this.get(version);
   }
 
+  /** Since when that has been in force which is at `atMs`; -Infinity: nothing is. */
+  sinceMs(atMs: number): number {
+    const span = this.spans.findLast(({ fromMs }) => fromMs <= atMs);
+    return span?.version == null ? Number.NEGATIVE_INFINITY : span.fromMs;
+  }
+
   /** What came into force up to `atMs`, in that order; null for a time without. */
   until(atMs: number): (D | null)[] {
     return this.spans

@@ -109,7 +109,7 @@ export class LeadStreams {
   ): NewEvent[] | Promise<NewEvent[]> {
     const parts = events.map(({ type, data }) => sealedFields.split(type, codec.encode(type, data)));
     const complete = (key: DataKey | null): NewEvent[] => {
-      const metadata = this.metadata(origin, this.#policyRefs(events, state));
+      const metadata = this.metadata(origin, this.#policyRefs(events, state, origin));
       const actors = new Map<string, typeof metadata>();
       return events.map((event, ordinal) => {
         const { by, type } = event;
@@ -159,8 +159,12 @@ export class LeadStreams {
   }
 
   /** Versions the events were decided under: their own where they name one, else those in force for the lead. */
-  #policyRefs(events: readonly LeadEvent[], state: LeadState): EventMetadata['policyRefs'] {
+  #policyRefs(events: readonly LeadEvent[], state: LeadState, { source }: CommandOrigin): EventMetadata['policyRefs'] {
     const { clock, policies } = this.options;
+    const last = events.at(-1);
+    // History is judged by what was in force when it happened.
+    const atMs =
+      source.importJobId === undefined || last === undefined ? clock.nowMs() : Date.parse(last.data.occurredAt);
     let leadType = state.leadType;
     let agreementVersion: number | undefined;
     let calendarVersion: number | undefined;
@@ -171,8 +175,12 @@ export class LeadStreams {
       if ('calendarVersion' in data) calendarVersion = data.calendarVersion;
       if ('modelVersion' in data) scoringModelVersion = data.modelVersion;
     }
+    const pipeline = policies.pipeline(leadType, atMs);
+    // Whether an attempt counts, the agreement says; the event does not name it.
+    if (agreementVersion === undefined && events.some(({ type }) => type === 'ContactAttempted'))
+      agreementVersion = policies.agreementForTeam(state.teamId ?? pipeline.defaultTeamId, atMs)?.version;
     return {
-      pipelineVersion: policies.pipeline(leadType, clock.nowMs()).version,
+      pipelineVersion: pipeline.version,
       ...(agreementVersion === undefined ? {} : { agreementVersion }),
       ...(scoringModelVersion === undefined ? {} : { scoringModelVersion }),
       ...(calendarVersion === undefined ? {} : { calendarVersion }),

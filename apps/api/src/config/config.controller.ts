@@ -34,7 +34,10 @@ import { CONFIG_KINDS, type ConfigKind, isDocumentKind, prefixOf } from './confi
 const nothing = z.strictObject({});
 /** Who configures (besides administrators), and who approves for which party. */
 export const CONFIGURES: readonly Role[] = ['ops'];
-export const APPROVES: Readonly<Partial<Record<Actor['role'], Party>>> = { marketing: 'marketing', sales_manager: 'sales' };
+export const APPROVES: Readonly<Partial<Record<Actor['role'], Party>>> = {
+  marketing: 'marketing',
+  sales_manager: 'sales',
+};
 
 /** Configuration over HTTP (contract "Configuration"). */
 @Controller('v1/config')

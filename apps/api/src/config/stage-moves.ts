@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Actor } from '#libs/lead/src/commands.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { type OpenDealOfLead, openDealsOf } from '#libs/read-models/src/open-deals.js';
@@ -7,6 +8,7 @@ import type { LeadCommandInput } from '../commands/lead-commands.js';
 
 const STAGE_MAPPER: Actor = { type: 'system', id: 'system:pipeline', role: 'system', teams: [] };
 const AT_ONCE = 16;
+const EVERY_MS = 1000;
 
 export interface StageMovesOptions {
   readonly policies: PolicyBook;
@@ -26,6 +28,14 @@ export class StageMoves {
   #done = '';
 
   constructor(private readonly options: StageMovesOptions) {}
+
+  /** Rounds until the signal aborts; an outage is asked again in the next. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.round().catch(() => undefined);
+      await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
 
   /** One round, when another version of any pipeline has come into force since the last; how many deals were asked for. */
   async round(): Promise<number> {

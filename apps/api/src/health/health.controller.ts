@@ -12,7 +12,7 @@ const PROBE_MS = 1000;
 export interface Readiness {
   readonly ready: boolean;
   readonly log: 'reachable' | 'unreachable';
-  /** Configuration that is not in force yet. */
+  /** Configuration that is not in force. */
   readonly missing: readonly string[];
   readonly views: 'caught_up' | 'catching_up';
   readonly stopping: boolean;
@@ -41,7 +41,9 @@ export class HealthController {
     const missing = this.policies.book.missing();
     const caughtUp = await this.views.caughtUpOnce().catch(() => false);
     const stopping = this.shutdown.begun;
-    const ready = log && missing.length === 0 && caughtUp && !stopping;
+    // Without a pipeline no lead is worked. What else is missing keeps handoffs back, and who is to mend it has to get in here.
+    const works = !missing.some((name) => name.startsWith('pipeline-'));
+    const ready = log && works && caughtUp && !stopping;
     void reply.code(ready ? 200 : 503);
     return {
       ready,
