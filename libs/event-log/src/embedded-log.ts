@@ -163,12 +163,15 @@ function toRecord({ id, type, data, metadata }: Append['events'][number]): NewRe
   return { id, type, isJson: true, data: JSON.stringify(data), metadata: metadataText(metadata) };
 }
 
-/** Events of one command mostly share one metadata object. */
-const metadataTexts = new WeakMap<JsonObject, string>();
+/** Events of one command mostly share one metadata object and come one after the other. */
+let lastMetadata: JsonObject | undefined;
+let lastMetadataText = '';
 function metadataText(metadata: JsonObject): string {
-  let text = metadataTexts.get(metadata);
-  if (text === undefined) metadataTexts.set(metadata, (text = JSON.stringify(metadata)));
-  return text;
+  if (metadata !== lastMetadata) {
+    lastMetadataText = JSON.stringify(metadata);
+    lastMetadata = metadata;
+  }
+  return lastMetadataText;
 }
 
 /** System events (EventStoreDB's `$` names) and what is no JSON object are not ours: the same as the other implementation. */

@@ -77,8 +77,19 @@ function refuseLoneSurrogates(value: unknown, context: z.RefinementCtx, path: (s
   }
 }
 
+/** Every command passes here, hardly one is refused: the places are only looked for then. */
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (value === null || typeof value !== 'object') return true;
+  return Object.keys(value).every(
+    (key) => key.isWellFormed() && isWellFormed((value as Readonly<Record<string, unknown>>)[key]),
+  );
+}
+
 const body = <S extends z.ZodRawShape>(shape: S) =>
-  z.strictObject({ ...common, ...shape }).superRefine((value, context) => refuseLoneSurrogates(value, context));
+  z.strictObject({ ...common, ...shape }).superRefine((value, context) => {
+    if (!isWellFormed(value)) refuseLoneSurrogates(value, context);
+  });
 
 export const leadCommandSchemas = {
   // Capture and profile

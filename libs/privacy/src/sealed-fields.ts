@@ -40,7 +40,8 @@ export class SealedFields {
 
   /** Whether sealing would need a key. */
   carriesPersonal(type: string, data: Json): boolean {
-    return this.split(type, data).personal !== null;
+    const place = this.#places.get(type);
+    return place !== undefined && carries(place, data);
   }
 }
 
@@ -114,6 +115,15 @@ function placeOf(schema: z.core.$ZodType, isPersonal: (schema: z.core.$ZodType) 
       return inside.some((inner) => below(inner) !== null) ? 'personal' : null;
     }
   }
+}
+
+function carries(place: Place, value: unknown): boolean {
+  if (value === undefined) return false;
+  if (place === 'personal') return true;
+  if ('items' in place) return Array.isArray(value) && value.some((item) => carries(place.items, item));
+  if (!isObject(value)) return false;
+  for (const [field, inner] of place.fields) if (carries(inner, value[field])) return true;
+  return false;
 }
 
 /** [rest, personal part], each undefined when there is none. */
