@@ -15,6 +15,8 @@ export interface TestClockOptions {
   readonly viewsCaughtUp: () => Promise<void>;
   /** Moves deals out of stages that are gone at the clock's time (apps/api `StageMoves.round`). */
   readonly moveDeals?: () => Promise<unknown>;
+  /** Finishes merges that were left in the middle (`MergeResumer.round`). */
+  readonly resumeMerges?: () => Promise<unknown>;
   readonly onError?: (leadId: string, error: unknown) => void;
 }
 
@@ -49,6 +51,7 @@ export class TestClockDriver {
       clock.set(nowMs);
       await viewsCaughtUp();
       if (mode === 'continuous' && (await this.options.moveDeals?.()) !== 0) await viewsCaughtUp();
+      if (mode === 'continuous' && (await this.options.resumeMerges?.()) !== 0) await viewsCaughtUp();
     });
   }
 
@@ -57,6 +60,7 @@ export class TestClockDriver {
     return this.#turns.take('clock', async () => {
       await this.options.viewsCaughtUp();
       await this.options.moveDeals?.();
+      await this.options.resumeMerges?.();
       await Promise.all(Array.from({ length: instances }, () => this.#sweepOnce()));
       await this.options.viewsCaughtUp();
     });

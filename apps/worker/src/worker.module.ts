@@ -21,6 +21,7 @@ import { silenceLimits } from '#libs/read-models/src/silence-due.js';
 import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js';
 import { FollowedAccounts, followedAccounts } from './followed-accounts.js';
 import { dueClocksOf } from './due-clocks.js';
+import { MergeResumer } from './merge-resumer.js';
 import { settleCommand } from './settle-command.js';
 import { Sweeper } from './sweeper.js';
 import { TestClockDriver } from './test-clock.js';
@@ -33,6 +34,14 @@ const stageMoves = (clock: Clock, views: Views, bus: CommandBus, policies: Polic
     view: () => views.active(),
     execute: async (command) => bus.execute(new LeadCommandRequest(command)),
     onError: (leadId, error) => logger.warn({ err: error, leadId }, 'a deal could not be moved to its new stage'),
+  });
+
+const mergeResumer = (clock: Clock, views: Views, leads: LeadCommands, logger: Logger): MergeResumer =>
+  new MergeResumer({
+    nowMs: () => clock.nowMs(),
+    view: () => views.active(),
+    resume: (survivorLeadId, mergeId) => leads.resumeMerge(survivorLeadId, mergeId),
+    onError: (leadId, error) => logger.warn({ err: error, leadId }, 'a merge could not be finished'),
   });
 
 /**
@@ -49,6 +58,7 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly views: Views,
     private readonly metrics: Metrics,
     private readonly policies: Policies,
+    private readonly leads: LeadCommands,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -70,6 +80,7 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
         logger: Logger,
         followed: FollowedAccounts,
         { book }: Policies,
+        leads: LeadCommands,
       ) =>
         new TestClockDriver({
           clock,
@@ -83,9 +94,10 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
             await views.caughtUp();
           },
           moveDeals: () => stageMoves(clock, views, bus, book, logger).round(),
+          resumeMerges: () => mergeResumer(clock, views, leads, logger).round(),
           onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
         }),
-      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies],
+      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands],
     };
     return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, driver] };
   }
@@ -112,7 +124,8 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
       },
     });
     const { signal } = this.#stop;
-    this.#running = Promise.all([sweeper.run(signal), moves.run(signal)]).then(() => undefined);
+    const merges = mergeResumer(this.clock, this.views, this.leads, this.logger);
+    this.#running = Promise.all([sweeper.run(signal), moves.run(signal), merges.run(signal)]).then(() => undefined);
   }
 
   async beforeApplicationShutdown(): Promise<void> {

@@ -1084,7 +1084,7 @@ export function packRow(row: LeadRow): string {
       0 ||
     hasMerges(row.merges)
   ) {
-    packed.push([
+    const rest: NonNullable<Packed[6]> = [
       row.voided.map((visit) => [
         ...(packVisit({ ...visit, more: visit.more ?? {} }, base) as Required<PackedVisit>),
         visit.fromState === null ? -1 : stateIndex(visit.fromState),
@@ -1107,8 +1107,9 @@ export function packRow(row: LeadRow): string {
       row.deals.map((deal) => packDeal(deal, base)),
       row.early.map(([eventId, atMs]) => [eventId, atMs - base]),
       packActivities(row.activities, base),
-      ...(hasMerges(row.merges) ? [packMerges(row.merges, base)] : []),
-    ] as NonNullable<Packed[6]>);
+    ];
+    if (hasMerges(row.merges)) rest[7] = packMerges(row.merges, base);
+    packed.push(rest);
   }
   return JSON.stringify(packed);
 }

@@ -113,19 +113,20 @@ export class LeadReader {
 
 /**
  * What to fold for a past moment. A correction known today but made after that moment counts as made then: a corrected time
- * stands in for the first one, and the void of a transition is folded (with the clock events of its append) behind the rest.
+ * stands in for the first one; the void of a transition (with the clock events of its append) and the taking back of a merge
+ * are folded behind the rest.
  */
 function toldAsOf(known: readonly Told[], asOfMs: number | undefined): readonly Told[] {
   if (asOfMs === undefined) return known;
   const isKept = ({ occurredAt }: Told) => Date.parse(occurredAt) <= asOfMs;
   const kept = known.filter(isKept);
   const ids = new Set(kept.map(({ recorded }) => recorded.id));
+  const merges = new Set(kept.flatMap(({ event }) => ('mergeId' in event.data ? event.data.mergeId : [])));
+  const takesBack = ({ data, type }: LeadEvent): boolean =>
+    (type === 'TransitionVoided' && ids.has(data.voidedEventId)) ||
+    (type === 'MergeReverted' && merges.has(data.mergeId));
   const laterVoids = new Set(
-    known
-      .filter(
-        (told) => told.event.type === 'TransitionVoided' && !isKept(told) && ids.has(told.event.data.voidedEventId),
-      )
-      .map(({ recorded }) => recorded.metadata.commandId),
+    known.filter((told) => !isKept(told) && takesBack(told.event)).map(({ recorded }) => recorded.metadata.commandId),
   );
   const undone = known.filter((told) => !isKept(told) && laterVoids.has(told.recorded.metadata.commandId));
   return [...kept.map(({ event, ...told }) => ({ ...told, event: timed(event, told.occurredAt) })), ...undone];

@@ -1,6 +1,8 @@
+import { effectiveCapturedAtMs } from '#libs/lead/src/absorption.js';
 import { commandActions, type Actor, type CommandName } from '#libs/lead/src/commands.js';
 import { possibleCommands } from '#libs/lead/src/decide.js';
 import { isOpenClock, type SlaClock } from '#libs/lead/src/sla-clocks.js';
+import { mergeCard } from './merge-card.js';
 import { profileCard } from './profile-card.js';
 import { leadStatus, type LeadState } from '#libs/lead/src/state.js';
 import { toIso } from '#libs/platform/src/clock.js';
@@ -19,7 +21,7 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
     revision,
     state: lead.state,
     leadStatus: leadStatus(lead),
-    stateSince: iso(visit?.enteredAtMs),
+    stateSince: lead.visits.length === 1 ? iso(effectiveCapturedAtMs(lead)) : iso(visit?.enteredAtMs),
     cycleNo: lead.cycleNo,
     ownerId: lead.ownerId,
     teamId: lead.teamId,
@@ -39,7 +41,9 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
     companyName: field(lead, 'companyName'),
     accountId: lead.accountId,
     ...profileCard(lead, personal),
-    capturedAt: captured.occurredAt,
+    /** Of the person: the capture of an absorbed duplicate may be the earlier one (spec §2.6). */
+    capturedAt: iso(effectiveCapturedAtMs(lead)),
+    ...mergeCard(lead),
     captureMethod: captured.captureMethod,
     source: captured.source,
     interest: {
@@ -89,10 +93,10 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
           },
     attempts: lead.attempts.length,
     responses: lead.responses.length,
-    visits: lead.visits.map((one) => ({
+    visits: lead.visits.map((one, index) => ({
       state: one.state,
       cycleNo: one.cycleNo,
-      enteredAt: iso(one.enteredAtMs),
+      enteredAt: iso(index === 0 ? effectiveCapturedAtMs(lead) : one.enteredAtMs),
       exitedAt: iso(one.exitedAtMs),
     })),
     clocks: [...lead.clocks.values()].map(clockCard),

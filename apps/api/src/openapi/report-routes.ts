@@ -5,6 +5,7 @@ import { balanceParams } from '#libs/read-models/src/balance.js';
 import { bottlenecksParams } from '#libs/read-models/src/bottlenecks.js';
 import { coverageParams } from '#libs/read-models/src/coverage.js';
 import { DIMENSIONS } from '#libs/read-models/src/dimensions.js';
+import { duplicatesParams } from '#libs/read-models/src/duplicates.js';
 import { flowParams } from '#libs/read-models/src/flow.js';
 import { forecastAccuracyParams } from '#libs/read-models/src/forecast-accuracy.js';
 import { forecastParams } from '#libs/read-models/src/forecast.js';
@@ -20,7 +21,8 @@ import { staleParams } from '#libs/read-models/src/stale.js';
 import { stockParams } from '#libs/read-models/src/stock.js';
 import { winRateParams } from '#libs/read-models/src/win-rate.js';
 import { after, leadId } from '../query-fields.js';
-import { cardQuery, timelineQuery } from '../leads/leads.controller.js';
+import { scoreAnswer } from '../leads/lead-score.js';
+import { cardQuery, scoreQuery, timelineQuery } from '../leads/leads.controller.js';
 import type { Route } from './route.js';
 
 const moment = z.string().optional();
@@ -137,6 +139,22 @@ export const reportRoutes: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/leads/{leadId}/score',
+    tag: 'Leads',
+    summary: 'Where a lead’s score comes from, at any moment, under any model.',
+    operationId: 'readScore',
+    params: { leadId },
+    query: scoreQuery,
+    answers: {
+      200: {
+        description: 'Total, grade and band, thresholds with what is missing, and what each rule contributes',
+        schema: z.object({ ...heading, ...scoreAnswer.shape }),
+        name: 'LeadScore',
+      },
+    },
+  },
+  {
+    method: 'GET',
     path: '/v1/leads/{leadId}/timeline',
     tag: 'Leads',
     summary: 'Everything that happened to a lead: who, when, why, under which policies.',
@@ -162,6 +180,7 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(balanceParams, 'Short and long horizon; what comes and goes, by week (7.23).'),
   reportRoute(forecastAccuracyParams, 'The forecast of a period as it began, against what was won (7.25).'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
+  listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
   listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),
   {
     ...auditRoute,

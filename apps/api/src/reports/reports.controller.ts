@@ -4,6 +4,7 @@ import type { Query as ReportQuery } from '#libs/read-models/src/report-params.j
 import {
   listBreaches,
   listClocks,
+  listDuplicates,
   listLeads,
   REPORT_NAMES,
   runReport,
@@ -31,6 +32,11 @@ export class ReportsController {
   @Get('sla/breaches')
   breaches(@Query() query: ReportQuery): Promise<object> {
     return this.figures.ask(query, listBreaches);
+  }
+
+  @Get('duplicates')
+  duplicates(@Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, listDuplicates);
   }
 
   @Get('leads')
