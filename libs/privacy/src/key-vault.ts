@@ -52,7 +52,7 @@ export class KeyVault {
   constructor(
     private readonly log: EventLog,
     private readonly master: MasterKey,
-    cacheSize = 4_000,
+    cacheSize = 2_000,
   ) {
     this.#unwrapped = new LruMap(cacheSize);
   }

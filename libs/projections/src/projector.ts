@@ -12,7 +12,7 @@ export interface ProjectorOptions<Row> {
   readonly clock: { nowMs(): number };
   /** What happens to an entity whose events cannot be folded: it is set aside, or the whole line stops (a rebuild). */
   readonly onPoison?: 'park' | 'stop';
-  /** Rows kept decoded between batches (default 5,000). */
+  /** Rows kept decoded between batches (default 2,000). */
   readonly cachedRows?: number;
   /** Events folded into one commit while catching up (default 8,000); live, a commit takes what there is. */
   readonly foldEvents?: number;
@@ -96,7 +96,7 @@ export class Projector<Row = unknown> {
     this.fold = new BatchFold(
       options.projection,
       options.view,
-      options.cachedRows ?? 5_000,
+      options.cachedRows ?? 2_000,
       () => this.settled(),
       (stream) => this.history(stream),
     );

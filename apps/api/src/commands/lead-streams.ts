@@ -47,12 +47,12 @@ export interface LeadStreamsOptions {
   readonly clock: Clock;
   /** Events say themselves when they were recorded: the store's own time is not the test clock's. */
   readonly testClock?: boolean;
-  /** Folded leads kept in memory (default 2,000, about 7 KB each). */
+  /** Folded leads kept in memory (default 1,000, about 7 KB each). */
   readonly cacheSize?: number;
 }
 
 /** Those being worked on. Of more the young generation would have to copy many that are never asked for again. */
-const CACHED_LEADS = 2_000;
+const CACHED_LEADS = 1_000;
 
 export const leadStream = (leadId: string): string => `lead-${leadId}`;
 
