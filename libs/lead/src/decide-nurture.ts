@@ -183,19 +183,18 @@ export function defaultReengagementTrack({ pipeline, state }: Decision, inState 
   );
 }
 
+const REENGAGEMENT = 'system:reengagement';
+
 /** EP-11: a lost lead goes on the pipeline's re-engagement track by itself, where it may be written to. */
 export function reengageLost(decision: Decision): void {
-  const track = decision.isImport ? undefined : defaultReengagementTrack(decision);
-  if (track === undefined || (usesEmail(track) && !mayBeMailed(decision.lead))) return;
-  if (decision.lead.nurture?.trackId === track.trackId) return;
-  exitNurture(decision, 'completed');
+  const { isImport, lead } = decision;
+  const track = isImport ? undefined : defaultReengagementTrack(decision);
+  if (track === undefined || lead.nurture?.trackId === track.trackId || (usesEmail(track) && !mayBeMailed(lead)))
+    return;
   const { journeyStage, kind, name, personaId, segmentId, trackId } = track;
-  decision.record('EnrolledInNurture', {
-    trackId,
-    trackKind: kind,
-    personaId,
-    segmentId,
-    journeyStage,
-    goal: name ?? kind,
+  decision.asPolicy(REENGAGEMENT, decision.atMs, () => {
+    exitNurture(decision, 'completed');
+    const own = { trackId, trackKind: kind, personaId, segmentId, journeyStage, goal: name ?? kind };
+    decision.record('EnrolledInNurture', own);
   });
 }
