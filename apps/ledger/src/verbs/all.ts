@@ -1,3 +1,4 @@
+import { configVerb } from './config.js';
 import { doctorVerb } from './doctor.js';
 import { eventsVerb } from './events.js';
 import { exportVerb } from './export.js';
@@ -19,5 +20,6 @@ export const verbs: readonly Verb[] = [
   rebuildVerb,
   parkedVerb,
   keysVerb,
+  configVerb,
   doctorVerb,
 ];
