@@ -294,6 +294,13 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
     ]);
     for (const name of ['flow', 'stage-durations', 'acceptance', 'sla', 'sales-cycle', 'win-rate'])
       await at(`/v1/reports/${name}?from=2026-03-01&to=2026-04-01&by=source`);
+    for (const name of ['coverage', 'required-opportunities', 'stage-benchmarks', 'balance', 'forecast-accuracy'])
+      await at(`/v1/reports/${name}?from=2026-03-01&to=2026-04-01&by=source`);
+    expect((await at('/v1/reports/stale')).total.stale).toMatchObject({ numerator: 0, rate: 0 });
+    expect((await at('/v1/reports/bottlenecks')).total.bottleneck).toBeNull();
+    const [sold] = (await at('/v1/reports/forecast?from=2026-03-01&to=2026-04-01')).total.currencies;
+    expect(sold).toMatchObject({ open: { deals: 0 }, won: { deals: 1 } });
+    expect((await report(sold.won.drill)).items).toMatchObject([{ leadId: ANNA }]);
     await at('/v1/sla/clocks');
     await at('/v1/leads?limit=2');
     await at('/v1/audit');
@@ -366,6 +373,54 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
       [6, 'VALIDATION_FAILED'],
     ]);
   });
+
+  run(
+    'marks a lead by its score in the append of the behaviour, and explains the score to the milli-point',
+    async () => {
+      const lead = uuid(60);
+      const body = { ...capture(lead, 'Gina', 'fair'), role: 'decision_maker', interest: { kind: 'passive' } };
+      await command(marketing, '/v1/leads', body, 201);
+      await command(marketing, `/v1/leads/${lead}/behaviours`, { kind: 'page_view', count: 9 });
+      const before = await told(rita.get(`/v1/leads/${lead}/score`));
+      expect(before.body).toMatchObject({ total: 25_000, grade: 'C', band: 'cold', coolsAt: null });
+      expect(before.body.thresholds.mql).toMatchObject({ met: false, missing: { total: 35_000, grade: null } });
+
+      const crossed = await command(marketing, `/v1/leads/${lead}/behaviours`, { kind: 'contact_sales_request' });
+      expect(crossed.body.events.map((event: { type: string }) => event.type)).toEqual([
+        'BehaviourRecorded',
+        'LeadScored',
+        'MarkedMQL',
+        'HandedOffToSales',
+        'SlaClockStarted',
+      ]);
+      const entries = (await told(rita.get(`/v1/leads/${lead}/timeline`))).body.items.slice(-5);
+      expect(new Set(entries.map((entry: { commandId: string }) => entry.commandId)).size).toBe(1);
+      expect(entries[0].actor).toMatchObject({ id: 'mia', role: 'marketing' });
+      expect(entries[2]).toMatchObject({
+        type: 'MarkedMQL',
+        actor: { type: 'system', id: 'system:scoring' },
+        policyRefs: { scoringModelVersion: 1 },
+        data: { mode: 'auto', total: 65_000, grade: 'C', modelVersion: 1 },
+      });
+
+      const { body: score } = await told(rita.get(`/v1/leads/${lead}/score`));
+      expect(score).toMatchObject({ total: 65_000, model: { id: 'default', version: 1 }, recorded: { total: 65_000 } });
+      const sum = score.contributions.reduce((total: number, { mp }: { mp: number }) => total + mp, 0);
+      expect(sum).toBe(score.total);
+      expect(score.contributions).toContainEqual(
+        expect.objectContaining({ ruleId: 'page_view', mp: 5000, rawMp: 9000, capped: true }),
+      );
+      const cooled = await told(rita.get(`/v1/leads/${lead}/score?asOf=${score.coolsAt}`));
+      expect(cooled.body.total).toBeLessThan(60_000);
+      expect((await rita.get(`/v1/leads/${lead}`)).body.score).toMatchObject({
+        total: 65_000,
+        grade: 'C',
+        band: 'hot',
+      });
+      expectProblem(await told(rita.get(`/v1/leads/${lead}/score?modelVersion=7`)), 404, 'NOT_FOUND');
+      expectProblem(await told(rita.get(`/v1/leads/${lead}/score?modelVersion=x`)), 400, 'VALIDATION_FAILED');
+    },
+  );
 
   run(
     'refuses bad input with the code of the specification and appends nothing',

@@ -92,6 +92,11 @@ export class ModelBook {
     return null;
   }
 
+  /** The version drafted last. */
+  latest(modelId: string): CompiledModel | null {
+    return [...(this.#families.get(modelId)?.versions.values() ?? [])].at(-1) ?? null;
+  }
+
   /** Any version ever drafted, in force or not. */
   get(modelId: string, version: number): CompiledModel | null {
     return this.#families.get(modelId)?.versions.get(version) ?? null;

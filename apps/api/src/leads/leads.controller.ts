@@ -2,6 +2,7 @@ import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { EventLogError, type EventLog, type Position } from '#libs/event-log/src/event-log.js';
 import type { Actor, Role } from '#libs/lead/src/commands.js';
+import { LeadError } from '#libs/lead/src/errors.js';
 import { leadEventSchemas, personalFields, type LeadEvent } from '#libs/lead/src/events.js';
 import { toIso, type Clock } from '#libs/platform/src/clock.js';
 import { Problem } from '#libs/platform/src/problem.js';
@@ -10,12 +11,16 @@ import { ZodPipe } from '#libs/platform/src/zod-pipe.js';
 import { leadListItem } from '#libs/read-models/src/lead-list.js';
 import { readRows } from '#libs/read-models/src/scan.js';
 import { SealedFields } from '#libs/privacy/src/sealed-fields.js';
+import type { CompiledModel } from '#libs/scoring/src/compile.js';
+import { DEFAULT_MODEL_ID } from '#libs/scoring/src/default-model.js';
 import { Caller } from '../caller.js';
 import { LeadReader, type TimelineEntry } from '../commands/lead-reader.js';
 import { notFound } from '../commands/lead-commands.js';
 import { after, instant, limit } from '../query-fields.js';
 import { Views } from '../views.js';
+import { Policies } from '../policies.js';
 import { leadCard } from './lead-card.js';
+import { leadScore, scoreCard } from './lead-score.js';
 
 const moment = {
   asOf: instant.optional().describe('What was so at this instant (spec §8.3)'),
@@ -24,6 +29,16 @@ const moment = {
   after,
 };
 export const cardQuery = z.strictObject(moment);
+export const scoreQuery = z.strictObject({
+  ...moment,
+  modelVersion: z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, 'must be the number of a version')
+    .transform(Number)
+    .optional()
+    .describe('Any version ever drafted; default: the model in force at that instant'),
+  modelId: z.string().min(1).max(128).optional().describe('Default: the model in force'),
+});
 export const timelineQuery = z.strictObject({
   ...moment,
   limit: limit(1000, 1000),
@@ -45,6 +60,7 @@ export class LeadsController {
   constructor(
     private readonly reader: LeadReader,
     private readonly views: Views,
+    private readonly policies: Policies,
     @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
@@ -59,12 +75,27 @@ export class LeadsController {
       const heading = await this.#heading(query);
       const found = UUID.test(leadId) ? await this.reader.lead(leadId.toLowerCase(), momentOf(query)) : null;
       if (found === null) throw notFound(leadId);
-      return { ...heading, ...leadCard(found, caller, !WITHOUT_PERSONAL.has(caller.role)) };
+      const atMs = query.asOf ?? this.clock.nowMs();
+      const score = scoreCard(found.lead, this.policies.models.inForce(atMs), atMs);
+      return { ...heading, ...leadCard(found, caller, !WITHOUT_PERSONAL.has(caller.role)), score };
     } catch (error) {
       const isOutage = error instanceof EventLogError && error.code === 'STORE_UNAVAILABLE';
       if (!isOutage || query.asOf !== undefined || query.knownAt !== undefined) throw error;
       return this.#lastSeen(leadId.toLowerCase(), query.after);
     }
+  }
+
+  @Get('score')
+  async score(
+    @Param('leadId') leadId: string,
+    @Query(new ZodPipe(scoreQuery)) query: z.output<typeof scoreQuery>,
+  ): Promise<object> {
+    const heading = await this.#heading(query);
+    const found = UUID.test(leadId) ? await this.reader.lead(leadId.toLowerCase(), momentOf(query)) : null;
+    if (found === null) throw notFound(leadId);
+    const atMs = query.asOf ?? this.clock.nowMs();
+    const pipeline = this.policies.book.pipeline(found.lead.leadType, atMs);
+    return { ...heading, ...leadScore(found.lead, this.#model(query, atMs), pipeline, atMs) };
   }
 
   @Get('timeline')
@@ -85,6 +116,19 @@ export class LeadsController {
       items: WITHOUT_PERSONAL.has(caller.role) ? items.map(withoutPersonal) : items,
       nextCursor: next < entries.length ? String(next) : null,
     };
+  }
+
+  #model({ modelId, modelVersion }: z.output<typeof scoreQuery>, atMs: number): CompiledModel {
+    const { models } = this.policies;
+    const present = models.inForce(atMs);
+    if (modelId === undefined && modelVersion === undefined) {
+      if (present !== null) return present;
+      throw new LeadError('NOT_READY', 'no scoring model is in force then', { missing: ['scoringmodel'] });
+    }
+    const id = modelId ?? present?.modelId ?? DEFAULT_MODEL_ID;
+    const model = modelVersion === undefined ? models.latest(id) : models.get(id, modelVersion);
+    if (model !== null) return model;
+    throw new Problem('NOT_FOUND', `there is no version ${modelVersion ?? ''} of the scoring model ${id}`);
   }
 
   /** While the log cannot be reached: what the read models have of the lead, and as of when. */
