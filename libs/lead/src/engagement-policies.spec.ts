@@ -238,7 +238,7 @@ describe('the policies', () => {
   });
 
   it('see the week an attempt falls into, in whichever order attempts are logged', () => {
-    const lead = given('SAL').underPipeline(only('EP-8', 'block')).at('2026-03-09 12:00');
+    const lead = given('SAL').underPipeline(only('EP-8', 'block')).at('2026-03-09 10:00');
     for (const day of ['05', '07', '09'])
       lead.do('LogContactAttempt', { ...CALL, occurredAt: ts(`2026-03-${day} 10:00`) });
     expect(lead.refused('LogContactAttempt', { ...CALL, occurredAt: ts('2026-03-04 10:00') }).code).toBe(
