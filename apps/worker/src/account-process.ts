@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AccountEventData } from '#libs/account/src/account-events.js';
 import { EventLogError, type EventLog, type Position, type RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { derivedId } from '#libs/event-log/src/ids.js';
-import type { EventMetadata } from '#libs/event-log/src/metadata.js';
+import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/metadata.js';
 import type { Actor, CommandName } from '#libs/lead/src/commands.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
@@ -32,13 +32,14 @@ export interface AccountProcessOptions {
   execute(command: LeadFollowUp): Promise<unknown>;
   /** What nobody foresaw; the process goes on with the next lead. */
   onError?(event: RecordedEvent, error: unknown): void;
+  /** Before an unreachable log or view is tried again, and how often it looks whether a profile has come into force. */
+  readonly retryMs?: number;
 }
 
 const FOLLOWED = ['AccountIcpAssessed', 'DecisionMakerLeft', 'AccountMerged', 'IcpActivated'] as const;
 /** How far the process has come, so that a restart goes on where it stopped. */
 const STREAM = 'process-accounts';
 const CONCURRENCY = 16;
-const RETRY_MS = 1000;
 /** Inside the limit that a system's command may be dated back. */
 const OLDEST_MS = 80 * 86_400_000;
 
@@ -55,27 +56,39 @@ const ACCOUNT_MERGE = policy('system:accountMerge');
  */
 export class AccountProcess {
   #doneTo: Position | null = null;
+  /** Profiles that come into force later, by the id of their activation. */
+  readonly #ahead = new Map<string, RecordedEvent>();
 
   constructor(private readonly options: AccountProcessOptions) {}
 
   /** Until the signal aborts; an unreachable log or view is tried again. */
   async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#follow(signal), this.#waitForProfiles(signal)]);
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        this.#doneTo ??= await this.#lastDone();
+        if (this.#doneTo === null) {
+          this.#doneTo = await this.#lastDone();
+          await this.#findProfilesAhead();
+        }
         const after = this.#doneTo === null ? {} : { after: this.#doneTo };
         const filter = { eventTypes: FOLLOWED };
         for await (const batch of this.options.log.subscribe({ ...after, filter, signal })) {
-          for (const event of batch.events) await this.#handleUntilDone(event, signal);
-          if (signal.aborted) return;
+          for (const event of batch.events) {
+            await this.#handleUntilDone(event, signal);
+            if (signal.aborted) return;
+            this.#doneTo = event.position;
+          }
           if (batch.scannedTo !== null) this.#doneTo = batch.scannedTo;
         }
         // A subscription that ends without an abort has lost the log.
-        await pause(signal);
+        await this.#pause(signal);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof EventLogError)) throw error;
-        await pause(signal);
+        await this.#pause(signal);
       }
     }
   }
@@ -84,8 +97,9 @@ export class AccountProcess {
   async caughtUp(waitMs = 5000): Promise<void> {
     const head = await this.options.log.head();
     const deadline = performance.now() + waitMs;
-    while (head !== null && (this.#doneTo === null || this.#doneTo < head) && performance.now() < deadline)
-      await sleep(10);
+    const behind = () =>
+      this.#doneTo === null || (head !== null && this.#doneTo < head) || this.#profilesDue().length > 0;
+    while (head !== null && behind() && performance.now() < deadline) await sleep(10);
   }
 
   /** Errors only those of `#handle` that no repetition mends, and they are told and left. */
@@ -93,14 +107,13 @@ export class AccountProcess {
     while (!signal.aborted) {
       try {
         if ((await this.#handle(event)) > 0) await this.#writeDown(event);
-        this.#doneTo = event.position;
         return;
       } catch (error) {
         if (!isRetryable(error)) {
           this.options.onError?.(event, error);
           return;
         }
-        await pause(signal);
+        await this.#pause(signal);
       }
     }
   }
@@ -136,10 +149,12 @@ export class AccountProcess {
     }
   }
 
-  /** Each account is judged anew; that judgement reaches its leads as any other. One not yet in force is met when it is asked. */
+  /** Each account is judged anew; that judgement reaches its leads as any other. A profile that lies ahead is waited for. */
   async #icpActivated(event: RecordedEvent): Promise<number> {
-    const { effectiveFrom } = event.data as { effectiveFrom: string };
-    if (Date.parse(effectiveFrom) > this.options.clock.nowMs()) return 0;
+    if (inForceFromMs(event) > this.options.clock.nowMs()) {
+      this.#ahead.set(event.id, event);
+      return 0;
+    }
     const accountIds = await this.options.accountsWithLeads(event.position);
     await each(accountIds, async (accountId) => {
       try {
@@ -149,6 +164,42 @@ export class AccountProcess {
       }
     });
     return accountIds.length;
+  }
+
+  async #waitForProfiles(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const event of this.#profilesDue()) {
+        await this.#handleUntilDone(event, signal);
+        if (!signal.aborted) this.#ahead.delete(event.id);
+      }
+      await this.#pause(signal);
+    }
+  }
+
+  #profilesDue(): RecordedEvent[] {
+    const nowMs = this.options.clock.nowMs();
+    return [...this.#ahead.values()].filter((event) => inForceFromMs(event) <= nowMs);
+  }
+
+  /** Those that lie ahead still, and the last that came into force meanwhile: accounts are judged by what is in force now. */
+  async #findProfilesAhead(): Promise<void> {
+    const nowMs = this.options.clock.nowMs();
+    let last: RecordedEvent | null = null;
+    for (let after: Position | null | undefined; after !== null;) {
+      const page = await this.options.log.readAll({
+        ...(after === undefined ? {} : { after }),
+        filter: { eventTypes: ['IcpActivated'] },
+        limit: 1000,
+      });
+      for (const event of page.events) {
+        // What was in force when it was activated was handled then.
+        if (inForceFromMs(event) <= effectiveRecordedAtMs(event)) continue;
+        if (inForceFromMs(event) > nowMs) this.#ahead.set(event.id, event);
+        else if (last === null || inForceFromMs(event) >= inForceFromMs(last)) last = event;
+      }
+      after = page.next;
+    }
+    if (last !== null) this.#ahead.set(last.id, last);
   }
 
   async #send(event: RecordedEvent, command: Omit<LeadFollowUp, 'commandId' | 'causationId'>): Promise<void> {
@@ -164,6 +215,14 @@ export class AccountProcess {
   #refused(event: RecordedEvent, error: unknown): void {
     if (isRetryable(error)) throw error;
     if (!(error instanceof LeadError)) this.options.onError?.(event, error);
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    try {
+      await sleep(this.options.retryMs ?? 1000, undefined, { signal });
+    } catch {
+      // Aborted: the caller looks.
+    }
   }
 
   async #lastDone(): Promise<Position | null> {
@@ -193,6 +252,9 @@ export class AccountProcess {
   }
 }
 
+const inForceFromMs = ({ data }: RecordedEvent): number =>
+  Date.parse((data as { effectiveFrom: string }).effectiveFrom);
+
 const RETRYABLE: ReadonlySet<string> = new Set(['STORE_UNAVAILABLE', 'PROJECTION_BEHIND', 'NOT_READY', 'CONFLICT']);
 function isRetryable(error: unknown): boolean {
   if (error instanceof LeadError) return error.code === 'CONFLICT';
@@ -206,12 +268,4 @@ async function each<T>(items: readonly T[], act: (item: T) => Promise<void>): Pr
     for (let item = items[next++]; item !== undefined; item = items[next++]) await act(item);
   };
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, work));
-}
-
-async function pause(signal: AbortSignal): Promise<void> {
-  try {
-    await sleep(RETRY_MS, undefined, { signal });
-  } catch {
-    // Aborted: the caller looks.
-  }
 }
