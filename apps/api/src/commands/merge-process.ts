@@ -252,9 +252,14 @@ export class MergeProcess {
   async #giveBack(survivorLeadId: string, mergeId: string, origin: CommandOrigin): Promise<Step> {
     const merge = await this.#toldMerge(survivorLeadId, mergeId);
     if (merge === null) return NOTHING;
-    const { duplicateLeadId, identityKeys } = merge;
-    const command: Given<'RevertMerge'> = { name: 'RevertMerge', leadId: duplicateLeadId, body: { mergeId } };
-    const done = await this.#step(command, derivedId('revert', mergeId), command.body, origin);
+    const { duplicateLeadId, identityKeys, last } = merge;
+    const reason = typeof last.data.reason === 'string' ? { reason: last.data.reason } : {};
+    const command: Given<'RevertMerge'> = {
+      name: 'RevertMerge',
+      leadId: duplicateLeadId,
+      body: { mergeId, ...reason },
+    };
+    const done = await this.#step(command, derivedId('revert', mergeId), { mergeId }, origin);
     const transfer: Transfer = { from: survivorLeadId, to: duplicateLeadId, mergeId, back: true };
     for (const key of identityKeys) await this.options.claims.transfer(key, transfer, this.#envelope(origin));
     return done;
