@@ -298,7 +298,7 @@ export function initialLead(leadId: string): LeadState {
     silence: null,
     deferredUntilMs: null,
     consents: new Map(),
-    behaviours: Behaviours.NONE,
+    behaviours: new Behaviours(),
     scoredFields: {},
     score: null,
     autoMarkEventId: null,

@@ -31,13 +31,12 @@ export const wholeSeconds = (instantMs: number): number => Math.floor(instantMs 
  * them is kept beside them, so that the next behaviour costs the same however long the past is; it is never more than a cache.
  */
 export class Behaviours {
-  static readonly NONE = new Behaviours(null, 0);
   /** The sums under the model that asked last. */
   #folded: { readonly model: CompiledModel; readonly sums: Sums } | null = null;
 
-  private constructor(
-    readonly latest: Entry | null,
-    readonly length: number,
+  constructor(
+    readonly latest: Entry | null = null,
+    readonly length: number = 0,
   ) {}
 
   with(what: Behaviour | ReturnMark): Behaviours {
@@ -97,7 +96,7 @@ export class Behaviours {
   }
 
   #rebuilt(change: (what: Behaviour | ReturnMark) => Behaviour | ReturnMark | null): Behaviours {
-    let rebuilt = Behaviours.NONE;
+    let rebuilt = new Behaviours();
     for (const { what } of this.#inOrder()) {
       const changed = change(what);
       if (changed !== null) rebuilt = rebuilt.with(changed);

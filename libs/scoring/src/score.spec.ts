@@ -22,7 +22,7 @@ const behaviour = (kind: ScoredKind, daysAgo = 0, more: Partial<Behaviour> = {})
   count: 1,
   ...more,
 });
-const after = (...all: Behaviour[]): Behaviours => all.reduce((log, one) => log.with(one), Behaviours.NONE);
+const after = (...all: Behaviour[]): Behaviours => all.reduce((log, one) => log.with(one), new Behaviours());
 const scored = (facts: Facts, ...all: Behaviour[]) => ({ facts, behaviours: after(...all) });
 const scoreOf = (facts: Facts, ...all: Behaviour[]) => evaluate(DEFAULT, scored(facts, ...all), NOW_S);
 
@@ -228,7 +228,7 @@ describe('arithmetic (spec §5.3)', () => {
         (happenings, looks) => {
           const log = logOf(happenings);
           const atS = (log.at(-1)?.availableAtS ?? NOW_S) + 1000;
-          let looked = Behaviours.NONE;
+          let looked = new Behaviours();
           for (const [n, one] of log.entries()) {
             looked = looked.with(one);
             if (looks[n] === true)
