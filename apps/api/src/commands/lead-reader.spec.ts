@@ -82,6 +82,24 @@ describe('a lead read from its stream', () => {
     expect(timeline.find(({ eventId }) => eventId === voided)?.voided).toBe(true);
   });
 
+  it('was never one lead with another when the merge was taken back, as we know today', async () => {
+    const [survivor, duplicate] = [await capture(), await capture()];
+    const apartMs = hour();
+    await side.send('MergeLeads', survivor, { duplicateLeadId: duplicate });
+    const mergedMs = hour();
+    expect(await stateAt(duplicate, mergedMs)).toBe('MERGED');
+    expect(await stateAt(duplicate, apartMs)).toBe('LEAD');
+    await side.send('UnmergeLeads', survivor);
+    expect(await stateAt(duplicate, mergedMs)).toBe('LEAD');
+    expect(await stateAt(duplicate, mergedMs, mergedMs)).toBe('MERGED');
+    expect((await side.reader.lead(survivor, { asOfMs: mergedMs }))!.lead.absorbed).toEqual([]);
+    expect((await side.reader.lead(survivor, { asOfMs: mergedMs, knownAtMs: mergedMs }))!.lead.absorbed).toHaveLength(
+      1,
+    );
+    const timeline = await side.reader.timeline(duplicate);
+    expect(timeline.find(({ type }) => type === 'MergedInto')?.voided).toBe(true);
+  });
+
   it('entered a state when a correction says so, as we know today', async () => {
     const leadId = await capture();
     const capturedMs = hour();

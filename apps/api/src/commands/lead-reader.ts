@@ -45,7 +45,7 @@ export interface TimelineEntry {
   readonly reason?: string;
   readonly note?: string;
   readonly policyRefs: EventMetadata['policyRefs'];
-  /** A later correction took this transition back. */
+  /** A later correction took this transition, or this merge, back. */
   readonly voided?: true;
   /** The whole payload, personal fields opened. */
   readonly data: LeadEvent['data'];
@@ -99,14 +99,18 @@ export class LeadReader {
     const events = await this.streams.open(leadId, recorded);
     const corrected = new Map<string, string>();
     const voided = new Set<string>();
+    const unmerged = new Set<string>();
     for (const { data, type } of events) {
+      if (type === 'MergeReverted') unmerged.add(data.mergeId);
       if (type === 'OccurredAtCorrected') corrected.set(data.correctedEventId, data.new);
       if (type === 'TransitionVoided') voided.add(data.voidedEventId);
     }
     return recorded.map((event, index) => {
       const told = events[index]!;
       const occurredAt = corrected.get(event.id) ?? told.data.occurredAt;
-      return { recorded: event, event: told, occurredAt, voided: voided.has(event.id) };
+      const isUnmerged =
+        (told.type === 'MergedInto' || told.type === 'DuplicateAbsorbed') && unmerged.has(told.data.mergeId);
+      return { recorded: event, event: told, occurredAt, voided: voided.has(event.id) || isUnmerged };
     });
   }
 }
