@@ -1,6 +1,6 @@
 import { absorbedOf, HAND_RAISES } from './absorption.js';
 import type { LeadEvent, LeadEventData } from './events.js';
-import { evolveBehaviours, evolveScoredFields } from './scored-facts.js';
+import { evolveBehaviours, evolveFitMemo, evolveScoredFields } from './scored-facts.js';
 import { evolveSilence } from './silence.js';
 import { evolveClock } from './sla-clocks.js';
 import {
@@ -31,6 +31,7 @@ export function evolve(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope
     revision: envelope.revision,
     behaviours: evolveBehaviours(lead, event, envelope.eventId),
     scoredFields: evolveScoredFields(lead.scoredFields, event),
+    fitMemo: evolveFitMemo(lead.fitMemo, event),
     silence: evolveSilence(lead.silence, event, lead.state, envelope.imported === true),
     history: {
       eventId: envelope.eventId,

@@ -1,5 +1,6 @@
 import { type Behaviour, type Behaviours, wholeSeconds } from '#libs/scoring/src/behaviours.js';
 import type { FactValue, Facts, ScoredKind } from '#libs/scoring/src/facts.js';
+import { FitMemo } from '#libs/scoring/src/fit-memo.js';
 import type { LeadEvent, LeadEventData, LeadEventType } from './events.js';
 import { QUALIFICATION_QUESTIONS, type LeadState } from './state.js';
 
@@ -122,6 +123,21 @@ export function evolveScoredFields(fields: Facts, event: LeadEvent): Facts {
       return fields;
   }
 }
+
+/** Events that change no fit field. Every other one may, so that a type nobody thought of here costs time but never a wrong score. */
+const NO_FIT_FIELD: ReadonlySet<LeadEventType> = new Set<LeadEventType>([
+  'BehaviourRecorded',
+  'LeadResponded',
+  'LeadScored',
+  'ContactAttempted',
+  'HandedOffToSales',
+  'SlaClockStarted',
+  'SlaClockStopped',
+]);
+
+/** What was made of the facts stays good while the event changes none of them. */
+export const evolveFitMemo = (memo: FitMemo, { type }: LeadEvent): FitMemo =>
+  NO_FIT_FIELD.has(type) ? memo : new FitMemo();
 
 /** All that is known of the lead for the fit rules of a model. */
 export function factsOf(lead: LeadState): Facts {

@@ -9,6 +9,7 @@ import {
   reachesPql,
   topContributions,
   type Score,
+  type Scored,
 } from '#libs/scoring/src/score.js';
 import type { LeadEventData } from './events.js';
 import { failedHardCriteria } from './icp.js';
@@ -32,11 +33,14 @@ export interface Standing {
   readonly top: () => NonNullable<LeadEventData<'MarkedMQL'>['topContributions']>;
 }
 
-const scoredOf = (lead: LeadState) => ({ facts: factsOf(lead), behaviours: lead.behaviours });
+export const scoredOf = (lead: LeadState, model: CompiledModel): Scored => ({
+  behaviours: lead.behaviours,
+  ...lead.fitMemo.of(model, () => factsOf(lead)),
+});
 
 export function standingOf(lead: LeadState, model: CompiledModel, nowMs: number, pipeline: Pipeline): Standing {
   const atS = wholeSeconds(nowMs);
-  const scored = scoredOf(lead);
+  const scored = scoredOf(lead, model);
   const score = evaluate(model, scored, atS);
   const { autoSql } = model.thresholds;
   const open = failedHardCriteria(lead).length === 0 && !isSuppressed(lead) && isCooledDown(lead, pipeline, nowMs);

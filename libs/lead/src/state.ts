@@ -1,5 +1,6 @@
 import { Behaviours } from '#libs/scoring/src/behaviours.js';
 import type { Facts } from '#libs/scoring/src/facts.js';
+import { FitMemo } from '#libs/scoring/src/fit-memo.js';
 import type { Absorbed } from './absorption.js';
 import type { LeadEventData, LeadEventType } from './events.js';
 import type { Silence } from './silence.js';
@@ -231,6 +232,7 @@ export interface LeadState {
   readonly behaviours: Behaviours;
   /** Fit fields that stand nowhere else in the state (`scored-facts.ts`). */
   readonly scoredFields: Facts;
+  readonly fitMemo: FitMemo;
   /** Null: never scored, or never anything but U and cold. */
   readonly score: LeadScore | null;
   /** The latest mark that scoring made; decay may take back none but that (T8). */
@@ -300,6 +302,7 @@ export function initialLead(leadId: string): LeadState {
     consents: new Map(),
     behaviours: new Behaviours(),
     scoredFields: {},
+    fitMemo: new FitMemo(),
     score: null,
     autoMarkEventId: null,
     clocks: new Map(),

@@ -1,5 +1,5 @@
 import type { CompiledModel } from './compile.js';
-import type { BehaviourField, FactValue, ScoredKind } from './facts.js';
+import { SCORED_KINDS, type BehaviourField, type FactValue, type ScoredKind } from './facts.js';
 import { copyOf, count, noSums, resetEngagement, type Sums } from './kernel.js';
 
 /** One behaviour with all that rules may read of it. Instants are whole seconds since 1970. */
@@ -24,6 +24,9 @@ interface Entry {
   readonly previous: Entry | null;
 }
 
+const BIT = new Map<string, number>(SCORED_KINDS.map((kind, n) => [kind, 1 << n]));
+const bitOf = (kind: string): number => BIT.get(kind) ?? 0;
+
 export const wholeSeconds = (instantMs: number): number => Math.floor(instantMs / 1000);
 
 /**
@@ -37,13 +40,15 @@ export class Behaviours {
   constructor(
     readonly latest: Entry | null = null,
     readonly length: number = 0,
+    /** A bit for each kind that occurs. */
+    private readonly kinds: number = 0,
   ) {}
 
   with(what: Behaviour | ReturnMark): Behaviours {
     const { latest } = this;
     const available = what.kind === 'returned' ? -Infinity : what.availableAtS;
     const entry: Entry = { what, atS: Math.max(latest?.atS ?? -Infinity, available), previous: latest };
-    const next = new Behaviours(entry, this.length + 1);
+    const next = new Behaviours(entry, this.length + 1, this.kinds | bitOf(what.kind));
     if (this.#folded !== null) {
       const { model } = this.#folded;
       next.#folded = { model, sums: folded(model, copyOf(this.#folded.sums), entry, entry.atS) };
@@ -75,6 +80,7 @@ export class Behaviours {
 
   /** How often a kind occurred in the `withinS` seconds before `atS`, that instant included. */
   occurrences(kind: ScoredKind, withinS: number, atS: number): number {
+    if ((this.kinds & bitOf(kind)) === 0) return 0;
     let found = 0;
     for (let entry = this.latest; entry !== null; entry = entry.previous) {
       const { what } = entry;

@@ -12,14 +12,14 @@ import type { CompiledModel } from './compile.js';
  */
 export interface Sums {
   /** By rule, as of its group's instant; neither capped nor clamped. */
-  readonly byRule: Float64Array;
+  readonly byRule: number[];
   /** By group: the instant its sums are brought forward to; meaningless while all are 0. */
-  readonly groupAtS: Float64Array;
+  readonly groupAtS: number[];
 }
 
 export const noSums = ({ halfLifeS, ruleIds }: CompiledModel): Sums => ({
-  byRule: new Float64Array(ruleIds.length),
-  groupAtS: new Float64Array(halfLifeS.length),
+  byRule: ruleIds.map(() => 0),
+  groupAtS: Array.from(halfLifeS, () => 0),
 });
 
 export const copyOf = ({ byRule, groupAtS }: Sums): Sums => ({ byRule: byRule.slice(), groupAtS: groupAtS.slice() });

@@ -20,13 +20,27 @@ export interface Score {
 export interface Scored {
   readonly facts: Facts;
   readonly behaviours: Behaviours;
+  /** `fitOf` these facts under the same model, when it is known already. */
+  readonly fit?: Fit | undefined;
 }
+
+/** What the facts alone make: it changes only when one of them does. */
+export interface Fit {
+  /** Points, clamped to the model's range. */
+  readonly points: number;
+  readonly isGradable: boolean;
+}
+
+export const fitOf = (model: CompiledModel, facts: Facts): Fit => ({
+  points: clamped(fitPoints(model, facts), model.document.fitRange),
+  isGradable: isGradable(facts),
+});
 
 const RANK: Readonly<Record<Grade, number>> = { A: 4, B: 3, C: 2, D: 1, U: 0 };
 
 /** The score at an instant (whole seconds). Changes nothing: asking in between never alters a later answer. */
-export function evaluate(model: CompiledModel, { behaviours, facts }: Scored, atS: number): Score {
-  const fit = clamped(fitPoints(model, facts), model.document.fitRange);
+export function evaluate(model: CompiledModel, { behaviours, facts, fit: known }: Scored, atS: number): Score {
+  const fit = known ?? fitOf(model, facts);
   const sums = behaviours.sums(model, atS);
   let engagement = 0;
   let penalties = 0;
@@ -35,18 +49,23 @@ export function evaluate(model: CompiledModel, { behaviours, facts }: Scored, at
     if (rule < model.penaltiesFrom) engagement += points;
     else penalties += points;
   }
-  return scoreOf(model, facts, fit, clamped(engagement, model.document.engagementRange), penalties);
+  return scoreOf(model, fit, clamped(engagement, model.document.engagementRange), penalties);
 }
 
-function scoreOf(model: CompiledModel, facts: Facts, fit: number, engagement: number, penalties: number): Score {
-  const total = milliPoints(fit + engagement + penalties);
-  const fitMp = milliPoints(fit);
+function scoreOf(
+  model: CompiledModel,
+  { isGradable: graded, points }: Fit,
+  engagement: number,
+  penalties: number,
+): Score {
+  const total = milliPoints(points + engagement + penalties);
+  const fitMp = milliPoints(points);
   return {
     total,
     fit: fitMp,
     engagement: milliPoints(engagement),
     penalties: milliPoints(penalties),
-    grade: isGradable(facts) ? gradeOf(model.document, fitMp) : 'U',
+    grade: graded ? gradeOf(model.document, fitMp) : 'U',
     band: bandOf(model.document, total),
   };
 }

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { failedHardCriteria } from '#libs/lead/src/icp.js';
-import { factsOf } from '#libs/lead/src/scored-facts.js';
-import { isCooledDown, isSuppressed, mayBeScored, standingOf } from '#libs/lead/src/scoring.js';
+import { isCooledDown, isSuppressed, mayBeScored, scoredOf, standingOf } from '#libs/lead/src/scoring.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import { toIso } from '#libs/platform/src/clock.js';
 import type { Pipeline } from '#libs/policy/src/documents.js';
@@ -106,7 +105,7 @@ export function leadScore(
     };
   }
   const atS = wholeSeconds(atMs);
-  const scored = { facts: factsOf(lead), behaviours: lead.behaviours };
+  const scored = scoredOf(lead, model);
   const { contributions, score } = explain(model, scored, atS);
   const standing = standingOf(lead, model, atMs, pipeline);
   const { autoSql, mql, pql } = model.thresholds;
@@ -155,7 +154,7 @@ export function leadScore(
 /** The score as a lead's card tells it; null: no model is in force, or this person is not scored. */
 export function scoreCard(lead: LeadState, model: CompiledModel | null, atMs: number) {
   if (model === null || !mayBeScored(lead)) return null;
-  const scored = { facts: factsOf(lead), behaviours: lead.behaviours };
+  const scored = scoredOf(lead, model);
   const { band, grade: letter, total } = evaluate(model, scored, wholeSeconds(atMs));
   return { total, grade: letter, band, modelId: model.modelId, modelVersion: model.version };
 }
