@@ -4,11 +4,11 @@ import type { ReadView } from '#libs/read-models/src/store/read-store.js';
 
 export interface MergeResumerOptions {
   /** The read models as they are now; null before the first fill. */
-  view(): Promise<ReadView | null>;
-  nowMs(): number;
+  readonly view: () => Promise<ReadView | null>;
+  readonly nowMs: () => number;
   /** Finishes a merge that was left in the middle; nothing happens to a finished one. */
-  resume(survivorLeadId: string, mergeId: string): Promise<void>;
-  onError(survivorLeadId: string, error: unknown): void;
+  readonly resume: (survivorLeadId: string, mergeId: string) => Promise<void>;
+  readonly onError: (survivorLeadId: string, error: unknown) => void;
   readonly intervalMs?: number;
 }
 

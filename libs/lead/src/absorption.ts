@@ -1,5 +1,5 @@
 import type { LeadEvent, LeadEventData } from './events.js';
-import type { ContactFact, LeadState, Moment } from './state.js';
+import type { Absorbed, ContactFact, LeadState, Moment } from './state.js';
 
 /**
  * What a survivor takes over from its duplicate (spec §2.6): the union of both, read here and nowhere written back, so that
@@ -10,26 +10,8 @@ import type { ContactFact, LeadState, Moment } from './state.js';
 export const HAND_RAISES: ReadonlySet<string> = new Set(['demo_request', 'pricing_request', 'contact_sales_request']);
 
 type Carried = LeadEventData<'DuplicateAbsorbed'>;
-export type AbsorbedBehaviour = Carried['behaviours'][number];
-export type AbsorbedTouch = Carried['touches'][number];
-
-/** One duplicate that a lead has absorbed and not given back. */
-export interface Absorbed {
-  readonly mergeId: string;
-  readonly duplicateLeadId: string;
-  /** Of the duplicate's last event that was taken over. */
-  readonly duplicateRevision: number;
-  /** When the merge was written down first; the 30 days to take it back run from here. */
-  readonly recordedAtMs: number;
-  readonly atMs: number;
-  /** The duplicate's capture, or the earlier one of what it had absorbed itself. */
-  readonly capturedAtMs: number;
-  readonly contact: Carried['contact'];
-  readonly touches: readonly AbsorbedTouch[];
-  readonly behaviours: readonly AbsorbedBehaviour[];
-  readonly identityKeys: Carried['identityKeys'];
-  readonly handRaises: readonly ContactFact[];
-}
+type AbsorbedBehaviour = Carried['behaviours'][number];
+type AbsorbedTouch = Carried['touches'][number];
 
 export function absorbedOf(data: Carried, { atMs, revision }: Moment, recordedAtMs: number): Absorbed {
   const { behaviours, contact, duplicateLeadId, duplicateRevision, identityKeys, mergeId, touches } = data;

@@ -1,7 +1,6 @@
 import { Behaviours } from '#libs/scoring/src/behaviours.js';
 import type { Facts } from '#libs/scoring/src/facts.js';
 import { FitMemo } from '#libs/scoring/src/fit-memo.js';
-import type { Absorbed } from './absorption.js';
 import type { LeadEventData, LeadEventType } from './events.js';
 import type { Silence } from './silence.js';
 import type { SlaClock } from './sla-clocks.js';
@@ -155,6 +154,19 @@ export interface LeadScore {
   readonly grade: LeadEventData<'LeadScored'>['grade'];
   readonly band: LeadEventData<'LeadScored'>['band'];
   readonly atMs: number;
+}
+
+/** One duplicate that a lead has absorbed and not given back. */
+export interface Absorbed extends Pick<
+  LeadEventData<'DuplicateAbsorbed'>,
+  'behaviours' | 'contact' | 'duplicateLeadId' | 'duplicateRevision' | 'identityKeys' | 'mergeId' | 'touches'
+> {
+  readonly atMs: number;
+  /** When the merge was written down first; the 30 days to take it back run from here. */
+  readonly recordedAtMs: number;
+  /** The duplicate's capture, or the earlier one of what it had absorbed itself. */
+  readonly capturedAtMs: number;
+  readonly handRaises: readonly ContactFact[];
 }
 
 export interface MergedInto {

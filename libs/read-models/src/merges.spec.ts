@@ -151,7 +151,8 @@ describe('the merge desk', () => {
     suspect(a, b, '2018-03-03', ['same_phone']);
     expect(await pairs()).toEqual([`${c.leadId} ${a.leadId}`, `${a.leadId} ${b.leadId}`]);
     const { count, items } = await desk({ limit: '1', 'filter[lead]': b.leadId });
-    expect([count, items[0].score, [...items[0].basis].sort()]).toEqual([1, 0.9, ['same_external', 'same_phone']]);
+    expect([count, items[0].score]).toEqual([1, 0.9]);
+    expect(new Set(items[0].basis)).toEqual(new Set(['same_external', 'same_phone']));
     const first = await desk({ limit: '1' });
     expect(first.nextCursor).not.toBeNull();
     expect(await pairs({ limit: '1', cursor: first.nextCursor })).toEqual([`${a.leadId} ${b.leadId}`]);
