@@ -45,12 +45,14 @@ export function pulseFacts(row: LeadRow): Fact[] {
   const acts = actsOf(row);
   numbers.push(acts.length, ...acts.map((atMs) => atMs - base));
   const stages: string[] = [];
-  for (const { history } of row.deals) {
+  for (const { history, openedIn } of row.deals) {
+    const openedMs = (visits[openedIn] as Visit).enteredMs;
     for (const { atMs, kind, value, visit } of history.entries) {
       if (kind !== 'stage') continue;
       let place = stages.indexOf(value as string);
       if (place < 0) place = stages.push(value as string) - 1;
-      numbers.push(place, (atMs ?? (visits[visit] as Visit).enteredMs) - base);
+      // A change whose time was corrected to before the opening says nothing about the deal before this one.
+      numbers.push(place, Math.max(atMs ?? (visits[visit] as Visit).enteredMs, openedMs) - base);
     }
   }
   return [
