@@ -216,6 +216,16 @@ describe('accounts and campaigns over HTTP', () => {
     await command(ops, '/v1/accounts/acme-2/merge', { survivorId: 'acme' });
     const card = await eventually(leadId, ({ accountId }) => accountId === 'acme');
     expect(card.icpFit.result).toBe('pass');
+    const leadIds = async (account: string) =>
+      (await analyst.get(`/v1/leads?filter[account]=${account}&after=${card.position}`)).body.items.map(
+        (item: Answer['body']) => item.leadId,
+      );
+    expect(await leadIds('acme')).toContain(leadId);
+    expect(await leadIds('acme-2')).toEqual([]);
+    expect(await leadIds('')).not.toContain(leadId);
+    expect((await analyst.get(`/v1/accounts/acme?after=${card.position}`)).body.leads).toContainEqual(
+      expect.objectContaining({ leadId, accountId: 'acme', icpResult: 'pass' }),
+    );
     expect(await refused(marketing, '/v1/leads', { ...(await lateCapture()), accountId: 'acme-2' })).toMatchObject({
       status: 422,
       code: 'UNKNOWN_ACCOUNT',

@@ -52,7 +52,7 @@ const ACCOUNT_MERGE = policy('system:accountMerge');
  * What happens to a company reaches its leads (spec §9.6): a new judgement by the ICP is made of each lead too, a decision maker
  * who left is told to each open deal (EP-12), the leads of a merged account go over to the survivor.
  * Idempotent: every command's id follows from the event and the lead, so any number of workers may run and an event may be met
- * again. Resumable: the position is written down behind each event that had leads to reach.
+ * again. Resumable: the position is written down behind each batch that had leads to reach.
  */
 export class AccountProcess {
   #doneTo: Position | null = null;
@@ -76,11 +76,13 @@ export class AccountProcess {
         const after = this.#doneTo === null ? {} : { after: this.#doneTo };
         const filter = { eventTypes: FOLLOWED };
         for await (const batch of this.options.log.subscribe({ ...after, filter, signal })) {
+          let reached = 0;
           for (const event of batch.events) {
-            await this.#handleUntilDone(event, signal);
+            reached += await this.#handleUntilDone(event, signal);
             if (signal.aborted) return;
-            this.#doneTo = event.position;
           }
+          const last = batch.events.at(-1);
+          if (last !== undefined && reached > 0) await this.#writeDown(last);
           if (batch.scannedTo !== null) this.#doneTo = batch.scannedTo;
         }
         // A subscription that ends without an abort has lost the log.
@@ -102,23 +104,22 @@ export class AccountProcess {
     while (head !== null && behind() && performance.now() < deadline) await sleep(10);
   }
 
-  /** Errors only those of `#handle` that no repetition mends, and they are told and left. */
-  async #handleUntilDone(event: RecordedEvent, signal: AbortSignal): Promise<void> {
+  /** How many leads or accounts were reached. What no repetition mends is told and left. */
+  async #handleUntilDone(event: RecordedEvent, signal: AbortSignal): Promise<number> {
     while (!signal.aborted) {
       try {
-        if ((await this.#handle(event)) > 0) await this.#writeDown(event);
-        return;
+        return await this.#handle(event);
       } catch (error) {
         if (!isRetryable(error)) {
           this.options.onError?.(event, error);
-          return;
+          return 0;
         }
         await this.#pause(signal);
       }
     }
+    return 0;
   }
 
-  /** How many leads or accounts were reached. */
   async #handle(event: RecordedEvent): Promise<number> {
     if (event.type === 'IcpActivated') return this.#icpActivated(event);
     const accountId = event.stream.slice(event.stream.indexOf('-') + 1);

@@ -20,6 +20,7 @@ const body = <S extends z.ZodRawShape>(shape: S) =>
     onBehalfOf: id.optional(),
     ...shape,
   });
+const leadId = z.uuid().transform((value) => value.toLowerCase());
 const amount = z.strictObject(money.shape);
 const domain = z
   .string()
@@ -47,10 +48,10 @@ export const accountCommandSchemas = {
     /** Default: the ICP in force. */
     icpId: id.optional(),
   }),
-  RecordBuyingRole: body({ leadId: z.uuid(), role }),
+  RecordBuyingRole: body({ leadId, role }),
   RecordDecisionMakerLeft: body({
     /** Who left, when a lead of ours did. */
-    leadId: z.uuid().optional(),
+    leadId: leadId.optional(),
     /** Default: when the command happened. */
     at: instant.optional(),
   }),

@@ -1,4 +1,5 @@
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import { accountFilter } from './account-leads.js';
 import { LAST_PART } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
@@ -14,7 +15,7 @@ export const leadListParams: ParamSpec = {
   report: 'leads',
   paged: true,
   liveOnly: true,
-  filters: { state: LEAD_STATES },
+  filters: { state: LEAD_STATES, account: null },
 };
 
 export interface LeadListItem {
@@ -61,12 +62,13 @@ export interface LeadListItem {
 export async function leadList(view: ReadView, params: ReportParams) {
   const passes = dimensionFilter(params);
   const states = params.filter.state;
+  const ofAccount = await accountFilter(view, params.filter.account);
   const found = new Page<Place>(params, 'descending');
   await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
     const state = presentStateOf(fact);
     // Merged-away leads are listed only when asked for.
     if (states === undefined ? state === 'MERGED' : !states.includes(state)) return;
-    if (passes(fact.dims)) found.add({ key: fact.key, atMs: lastChangeOf(fact) });
+    if (passes(fact.dims) && ofAccount(fact.key)) found.add({ key: fact.key, atMs: lastChangeOf(fact) });
   });
   const { page, nextCursor } = found.end();
   const rows = await readRows(

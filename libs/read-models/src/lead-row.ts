@@ -3,7 +3,7 @@ import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { ClockType, LeadEventData, LeadEventType } from '#libs/lead/src/events.js';
 import type { Silence } from '#libs/lead/src/silence.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
-import { emptyProfile, evolveProfile, type LeadProfile, loadProfile, packProfile } from './account-leads.js';
+import { emptyProfile, evolveProfile, type LeadProfile, loadProfile, packProfile } from './lead-profile.js';
 import {
   type Activities,
   actKind,

@@ -120,7 +120,7 @@ export class AccountCommands {
     if (command.name !== 'RecordBuyingRole' && command.name !== 'RecordDecisionMakerLeft') return undefined;
     const { leadId } = command.body;
     if (leadId === undefined) return undefined;
-    const [first] = await this.log.readStream(leadStream(leadId.toLowerCase()), { limit: 1 });
+    const [first] = await this.log.readStream(leadStream(leadId), { limit: 1 });
     return first === undefined ? 'absent' : 'there';
   }
 }
