@@ -180,3 +180,111 @@ describe('retracting a breach by hand', () => {
     expect(lead.refused('RetractBreach', body).code).toBe('UNKNOWN_CLOCK');
   });
 });
+
+describe('a corrected time moves the promises that hang on it (spec §9.5)', () => {
+  const CALL = { channel: 'phone', outcome: 'connected' };
+  const firstContact = ({ lead }: Scenario) =>
+    [...lead.clocks.values()].find((one) => one.clockType === 'first_contact')!;
+  const correct = (lead: Scenario, type: Parameters<Scenario['idOf']>[0], time: string) =>
+    lead.do('CorrectOccurredAt', {
+      eventId: lead.idOf(type),
+      new: ts(time),
+      reason: 'typed wrong',
+      approvedBy: 'boss',
+    });
+
+  it('the deadline, when it was the start', () => {
+    const lead = given('MQL').at('2026-03-03 12:00').do('AcceptLead');
+    expect(firstContact(lead).dueAtMs).toBe(Date.parse(ts('2026-03-05 12:00')));
+    correct(lead, 'AcceptedBySales', '2026-03-03 10:00');
+    // The offer's promise was stopped by the same acceptance: 16:00 of 17:00 is kept either way.
+    expect(lead.data('SlaClockRebased')).toMatchObject({
+      oldDueAt: ts('2026-03-05 12:00'),
+      newDueAt: ts('2026-03-05 10:00'),
+      newWarnAt: ts('2026-03-04 10:00'),
+      newStartedAt: ts('2026-03-03 10:00'),
+      approvedBy: 'boss',
+    });
+    expect(lead.at('2026-03-05 10:00').sweep().types()).toContain('SlaBreached');
+  });
+
+  it('at once broken, when the corrected deadline has passed', () => {
+    const lead = given('MQL').at('2026-03-04 12:00').do('AcceptLead');
+    correct(lead.at('2026-03-04 13:00'), 'AcceptedBySales', '2026-03-02 11:00');
+    expect(lead.types()).toEqual([
+      'OccurredAtCorrected',
+      'SlaBreachRetracted',
+      'SlaClockStopped',
+      'SlaClockRebased',
+      'SlaBreached',
+    ]);
+    expect(lead.at('2026-03-04 13:01').sweep().types()).toEqual([]);
+  });
+
+  it('kept or broken, when it was the end', () => {
+    const late = given('SAL').at('2026-03-04 12:00').do('LogContactAttempt', CALL);
+    expect(standingOutcome(firstContact(late))).toBe('breached');
+    correct(late, 'ContactAttempted', '2026-03-04 09:00');
+    expect(late.types()).toEqual(['OccurredAtCorrected', 'SlaBreachRetracted', 'SlaClockStopped']);
+    expect(late.data('SlaBreachRetracted')).toMatchObject({ reason: 'late_evidence', approvedBy: 'boss' });
+    expect(standingOutcome(firstContact(late))).toBe('met');
+
+    const timely = given('SAL').at('2026-03-04 09:00').do('LogContactAttempt', CALL);
+    correct(timely.at('2026-03-04 15:00'), 'ContactAttempted', '2026-03-04 11:00');
+    expect(timely.types()).toEqual(['OccurredAtCorrected', 'SlaBreached', 'SlaClockStopped']);
+    expect(timely.data('SlaClockStopped')).toMatchObject({ outcome: 'late', overdueWallS: 3600 });
+    expect(standingOutcome(firstContact(timely))).toBe('breached');
+    expect(timely.refold()).toEqual(timely.lead);
+  });
+});
+
+describe('rebasing a clock (spec §6.2)', () => {
+  const rebase = (lead: Scenario, more: object = {}) => ({
+    clockId: [...lead.lead.clocks.values()].at(-1)!.clockId,
+    reason: 'a holiday',
+    approvedBy: 'boss',
+    ...more,
+  });
+  const holiday = (lead: Scenario, date: string) => {
+    const weekly = [1, 2, 3, 4, 5].map((weekday) => ({ weekday, from: '00:00', to: '24:00' }));
+    const next = { occurredAt: ts('2026-03-02 10:00'), version: 2 };
+    lead.configured('calendar-weekdays', 'CalendarDefined', { ...next, timeZone: 'UTC', weekly, holidays: [date] });
+    return lead.configured('calendar-weekdays', 'CalendarActivated', { ...next, effectiveFrom: next.occurredAt });
+  };
+
+  it('moves its deadline and its warning to the calendar of today, and nothing moves without it', () => {
+    const lead = holiday(given('SAL'), '2026-03-03');
+    expect(lead.at('2026-03-03 10:00').sweep().types()).toEqual(['SlaWarningRaised']);
+    const other = holiday(given('SAL'), '2026-03-03');
+    other.do('RebaseClock', rebase(other));
+    expect(other.types()).toEqual(['SlaClockRebased']);
+    expect(other.data('SlaClockRebased')).toMatchObject({
+      oldDueAt: ts('2026-03-04 10:00'),
+      newDueAt: ts('2026-03-05 10:00'),
+      newWarnAt: ts('2026-03-04 10:00'),
+      calendarVersion: 2,
+    });
+    expect(other.at('2026-03-04 09:00').sweep().types()).toEqual([]);
+    expect(other.at('2026-03-05 10:00').sweep().types()).toEqual(['SlaBreached']);
+    expect(other.refold()).toEqual(other.lead);
+  });
+
+  it('leaves pauses out', () => {
+    const lead = given('SAL').at('2026-03-02 12:00').do('PutOnHold', { reasonCode: 'legal_review' });
+    lead.at('2026-03-04 12:00').do('ResumeFromHold');
+    expect([...lead.lead.clocks.values()].at(-1)?.dueAtMs).toBe(Date.parse(ts('2026-03-06 10:00')));
+    lead.do('RebaseClock', rebase(lead));
+    expect(lead.data('SlaClockRebased').newDueAt).toBe(ts('2026-03-06 10:00'));
+    holiday(lead, '2026-03-05').do('RebaseClock', rebase(lead));
+    expect(lead.data('SlaClockRebased').newDueAt).toBe(ts('2026-03-09 10:00'));
+  });
+
+  it('needs a second person and a clock that runs', () => {
+    const lead = given('SAL');
+    expect(lead.refused('RebaseClock', rebase(lead, { approvedBy: 'ops' })).code).toBe('SECOND_APPROVER_REQUIRED');
+    expect(lead.refused('RebaseClock', rebase(lead, { clockId: 'none' })).code).toBe('UNKNOWN_CLOCK');
+    expect(lead.refused('RebaseClock', rebase(lead), person('sales')).code).toBe('FORBIDDEN_ROLE');
+    lead.at('2026-03-06 10:00').sweep();
+    expect(lead.refused('RebaseClock', rebase(lead)).code).toBe('UNKNOWN_CLOCK');
+  });
+});

@@ -1,7 +1,8 @@
 import type { Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
-import { rebaseClock, voidClock, type SlaClock } from './sla-clocks.js';
+import type { ClockType } from './events.js';
+import { rebaseClock, restopClock, voidClock, type SlaClock } from './sla-clocks.js';
 import { findEvent, type Transition } from './state.js';
 import { RANK } from './states.js';
 
@@ -9,6 +10,15 @@ import { RANK } from './states.js';
 
 const FUTURE_TOLERANCE_MS = 5 * 60_000;
 const CORRECTION_LIMIT_MS = 90 * 86_400_000;
+
+/** Facts whose own time starts a clock (spec §6.1); a handoff's is that of its recording, which nobody corrects. */
+const STARTED_BY: Readonly<Record<ClockType, ReadonlySet<string>>> = {
+  handoff_response: new Set(),
+  first_contact: new Set(['AcceptedBySales', 'MarkedSQL']),
+  contact_cadence: new Set(['ContactAttempted', 'ContactSequenceStarted']),
+  recycle_reengagement: new Set(['RecycledNotReady', 'RejectedBySales']),
+  post_sale_followup: new Set(['DealWon']),
+};
 
 export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'RetractBreach' | 'RebaseClock'> = {
   /** T23. */
@@ -79,6 +89,15 @@ export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'Re
       }
       const old = new Date(event.atMs).toISOString();
       decision.record('OccurredAtCorrected', { correctedEventId: eventId, old, new: corrected, reason, approvedBy });
+      for (const clock of lead.clocks.values()) {
+        const about = { clock, policies: context.policies, nowMs: context.nowMs, atMs, approvedBy };
+        const begun = clock.startedAtMs === event.atMs && STARTED_BY[clock.clockType].has(event.type);
+        decision.recordAll(
+          begun
+            ? rebaseClock({ ...about, atMs: decision.atMs, terms: 'own', startMs: atMs })
+            : restopClock({ ...about, byEventId: eventId }),
+        );
+      }
     },
   },
 

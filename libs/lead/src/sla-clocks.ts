@@ -47,6 +47,8 @@ export type SlaClock = {
   readonly breachedAtMs?: number;
   readonly breachRetracted: boolean;
   readonly stoppedAtMs?: number;
+  /** Of the fact that stopped it. */
+  readonly stoppedBy?: string;
   readonly outcome?: StopOutcome;
   readonly elapsedOpenS?: number;
   readonly overdueWallS?: number;
@@ -225,6 +227,7 @@ function evolveOne(clock: SlaClock, { type, data }: ClockEvent): SlaClock {
         ...clock,
         status: 'stopped',
         stoppedAtMs: Date.parse(data.stoppedAt),
+        stoppedBy: data.byEventId,
         outcome: data.outcome,
         elapsedOpenS: data.elapsedOpenS,
         overdueWallS: data.overdueWallS,
@@ -261,6 +264,7 @@ function reopenedClock(clock: SlaClock): SlaClock {
     status: statusBeforeItsEnd(clock),
     breachRetracted: false,
     stoppedAtMs: undefined,
+    stoppedBy: undefined,
     outcome: undefined,
     elapsedOpenS: undefined,
     overdueWallS: undefined,
@@ -522,6 +526,52 @@ export function stopClock(stop: ClockAndNow & { readonly atMs: number; readonly 
       stoppedAt: iso(stoppedAtMs),
       byEventId,
       outcome: !timely ? 'late' : breachStands && !clears ? 'evidence_too_late' : 'met',
+      elapsedOpenS: elapsedOpenS(clock, policies, stoppedAtMs),
+      elapsedWallS: wholeSeconds(stoppedAtMs - clock.startedAtMs),
+      overdueWallS: timely ? 0 : wholeSeconds(stoppedAtMs - clock.dueAtMs),
+    },
+  });
+  return events;
+}
+
+/**
+ * The time of the fact that stopped a clock was corrected (spec §9.5): it is stopped anew, and met or late by that time.
+ * A breach once retracted cannot stand again: a clock breaches at most once.
+ */
+export function restopClock(
+  restop: ClockAndNow & { readonly atMs: number; readonly byEventId: string; readonly approvedBy: string },
+): LeadEvent[] {
+  const { approvedBy, byEventId, clock, nowMs, policies } = restop;
+  if (clock.status !== 'stopped' || clock.stoppedBy !== byEventId) return [];
+  const stoppedAtMs = Math.max(Math.min(restop.atMs, nowMs), clock.startedAtMs);
+  const timely = stoppedAtMs <= clock.dueAtMs;
+  const breachStands = clock.breachedAtMs !== undefined && !clock.breachRetracted;
+  // What was in time and told too late is so still: that is not what was corrected.
+  const toldTooLate = timely && breachStands && clock.outcome === 'evidence_too_late';
+  const events: LeadEvent[] = [];
+  if (timely && breachStands && !toldTooLate) {
+    events.push({
+      type: 'SlaBreachRetracted',
+      data: {
+        leadId: clock.leadId,
+        occurredAt: iso(clock.dueAtMs),
+        clockId: clock.clockId,
+        evidenceEventId: byEventId,
+        reason: 'late_evidence',
+        approvedBy,
+      },
+    });
+  }
+  if (!timely && clock.breachedAtMs === undefined) events.push(breach(clock, policies, nowMs, 'settle_on_write'));
+  events.push({
+    type: 'SlaClockStopped',
+    data: {
+      leadId: clock.leadId,
+      occurredAt: iso(stoppedAtMs),
+      clockId: clock.clockId,
+      stoppedAt: iso(stoppedAtMs),
+      byEventId,
+      outcome: !timely ? 'late' : toldTooLate ? 'evidence_too_late' : 'met',
       elapsedOpenS: elapsedOpenS(clock, policies, stoppedAtMs),
       elapsedWallS: wholeSeconds(stoppedAtMs - clock.startedAtMs),
       overdueWallS: timely ? 0 : wholeSeconds(stoppedAtMs - clock.dueAtMs),
