@@ -180,6 +180,19 @@ describe('configuration over HTTP', () => {
     expect(card.deal.stage).toBe('quote_development');
     const { items } = await done(rita.get(`/v1/leads/${leadId}/timeline`));
     expect(items.at(-1)).toMatchObject({ type: 'DealStageChanged', actor: { id: 'system:pipeline' } });
+
+    // A version to come moves them when its time has come, with nobody working on the lead.
+    const renamed = dealStages.map((stage: { code: string }) =>
+      stage.code === 'quote_development' ? { ...stage, code: 'offer' } : stage,
+    );
+    const later = await draft('pipelines', { id: 'default', document: { ...document, dealStages: renamed } });
+    const effectiveFrom = '2026-03-04T09:00:00.000Z';
+    const scheduled = { effectiveFrom, stageMapping: { quote_development: 'offer' } };
+    await done(ops.command(`${versionOf('pipelines', 'default', later.version)}/activate`, scheduled));
+    const stage = async () => (await done(rita.get(`/v1/leads/${leadId}`))).deal.stage;
+    expect(await stage()).toBe('quote_development');
+    await setClock(effectiveFrom);
+    expect(await stage()).toBe('offer');
   });
 
   it('hires, trains and lets go', async () => {
