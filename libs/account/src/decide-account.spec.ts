@@ -118,6 +118,23 @@ describe('an account', () => {
     expect(acme.account).toMatchObject({ nurtureTracks: ['spring'], research: [{ topic: 'plans' }] });
   });
 
+  it('is nurtured only on tracks of the pipeline, once it lists some', () => {
+    const acme = registered();
+    const { policies: book } = acme.context;
+    const { pipelineId: _, version, ...document } = book.pipeline('', NOW);
+    const next = { occurredAt: '2026-01-01T00:00:00.000Z', version: version + 1 };
+    const tracks = [{ trackId: 'basics', kind: 'account' }];
+    book.apply({ stream: 'pipeline-default', type: 'PipelineDefined', data: { ...document, tracks, ...next } });
+    book.apply({
+      stream: 'pipeline-default',
+      type: 'PipelineActivated',
+      data: { ...next, effectiveFrom: next.occurredAt },
+    });
+    const refused = acme.refused('EnrolAccountInNurture', { trackId: 'spring' });
+    expect(refused).toMatchObject({ code: 'UNKNOWN_TRACK', facts: { known: ['basics'] } });
+    expect(acme.do('EnrolAccountInNurture', { trackId: 'basics' }).types).toEqual(['AccountEnrolledInNurture']);
+  });
+
   it('goes on in the account it is merged into, and nowhere else', () => {
     const acme = registered();
     expect(acme.refused('MergeAccount', { survivorId: 'acme' }).code).toBe('MERGE_SAME_ACCOUNT');

@@ -1,4 +1,5 @@
 import { requireCountry } from '#libs/lead/src/contact-points.js';
+import { pipelineOf } from '#libs/lead/src/decision.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import { assessIcpFit, type Firmographics } from '#libs/policy/src/icp-fit.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
@@ -15,6 +16,8 @@ export interface AccountContext {
 }
 
 const FUTURE_TOLERANCE_MS = 300_000;
+/** An account has no lead type: the pipeline of all that no other one names. */
+const ANY_LEAD_TYPE = '';
 const iso = (ms: number): string => new Date(ms).toISOString();
 
 /**
@@ -90,6 +93,7 @@ function decideOn(account: Account, command: AccountCommand, now: Now): AccountE
     }
     case 'EnrolAccountInNurture': {
       const { trackId } = command.body;
+      requireTrack(now, trackId);
       return account.nurtureTracks.includes(trackId)
         ? []
         : [event('AccountEnrolledInNurture', { occurredAt, trackId })];
@@ -122,6 +126,16 @@ function icpAssessment({ firmographics }: Account, now: Now, icpId?: string): Ac
   const { occurredAt } = now;
   const own = { icpId: icp.icpId, icpVersion: icp.version, result, failures: [...failures] };
   return event('AccountIcpAssessed', { occurredAt, ...own });
+}
+
+/** Once the organisation's own pipeline lists tracks, only those; before, any name will do. */
+function requireTrack({ nowMs, policies }: AccountContext, trackId: string): void {
+  const known = pipelineOf(policies, ANY_LEAD_TYPE, nowMs).tracks.map((track) => track.trackId);
+  if (known.length === 0 || known.includes(trackId)) return;
+  throw new LeadError('UNKNOWN_TRACK', `no track ${trackId}; there are ${known.join(', ')}`, {
+    field: 'trackId',
+    known,
+  });
 }
 
 function requireLead({ named }: AccountContext, leadId: string): void {
