@@ -17,6 +17,8 @@ export interface TestClockOptions {
   readonly moveDeals?: () => Promise<unknown>;
   /** Finishes merges that were left in the middle (`MergeResumer.round`). */
   readonly resumeMerges?: () => Promise<unknown>;
+  /** Scores the leads there are under a model that has come into force (`Rescoring.round`). */
+  readonly rescore?: () => Promise<unknown>;
   readonly onError?: (leadId: string, error: unknown) => void;
 }
 
@@ -50,6 +52,7 @@ export class TestClockDriver {
       }
       clock.set(nowMs);
       await viewsCaughtUp();
+      if (mode === 'continuous' && (await this.options.rescore?.()) !== 0) await viewsCaughtUp();
       if (mode === 'continuous' && (await this.options.moveDeals?.()) !== 0) await viewsCaughtUp();
       if (mode === 'continuous' && (await this.options.resumeMerges?.()) !== 0) await viewsCaughtUp();
     });
@@ -59,6 +62,7 @@ export class TestClockDriver {
   sweep(instances: number): Promise<void> {
     return this.#turns.take('clock', async () => {
       await this.options.viewsCaughtUp();
+      await this.options.rescore?.();
       await this.options.moveDeals?.();
       await this.options.resumeMerges?.();
       await Promise.all(Array.from({ length: instances }, () => this.#sweepOnce()));

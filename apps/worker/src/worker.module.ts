@@ -14,6 +14,7 @@ import { StageMoves } from '#apps/api/src/config/stage-moves.js';
 import { Views } from '#apps/api/src/views.js';
 import { ViewsModule } from '#apps/api/src/views.module.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import type { EventLog } from '#libs/event-log/src/event-log.js';
 import { TestClock, type Clock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
 import { Metrics } from '#libs/platform/src/metrics.js';
@@ -22,6 +23,7 @@ import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js
 import { FollowedAccounts, followedAccounts } from './followed-accounts.js';
 import { dueClocksOf } from './due-clocks.js';
 import { MergeResumer } from './merge-resumer.js';
+import { Rescoring } from './rescoring.js';
 import { settleCommand } from './settle-command.js';
 import { Sweeper } from './sweeper.js';
 import { TestClockDriver } from './test-clock.js';
@@ -44,6 +46,16 @@ const mergeResumer = (clock: Clock, views: Views, leads: LeadCommands, logger: L
     onError: (leadId, error) => logger.warn({ err: error, leadId }, 'a merge could not be finished'),
   });
 
+const rescoring = (log: EventLog, clock: Clock, policies: Policies, leads: LeadCommands, logger: Logger): Rescoring =>
+  new Rescoring({
+    log,
+    models: policies.models,
+    nowMs: () => clock.nowMs(),
+    testClock: clock instanceof TestClock,
+    execute: (command) => leads.execute(command),
+    onError: (leadId, error) => logger.warn({ err: error, leadId }, 'a lead could not be scored anew'),
+  });
+
 /**
  * The SLA sweeper (spec §6.6). It commands like anybody else, through the bus. Under a test clock nothing sweeps by itself:
  * the clock's driver does (`/v1/testing`).
@@ -59,6 +71,7 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly metrics: Metrics,
     private readonly policies: Policies,
     private readonly leads: LeadCommands,
+    @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -79,25 +92,27 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
         bus: CommandBus,
         logger: Logger,
         followed: FollowedAccounts,
-        { book }: Policies,
+        policies: Policies,
         leads: LeadCommands,
+        log: EventLog,
       ) =>
         new TestClockDriver({
           clock,
           due: dueClocksOf(
             () => views.active(),
-            (nowMs) => silenceLimits(book, nowMs),
+            (nowMs) => silenceLimits(policies.book, nowMs),
           ),
           newSettler: () => async (leadId) => bus.execute(new LeadCommandRequest(settleCommand(leadId))),
           viewsCaughtUp: async () => {
             await followed.process.caughtUp();
             await views.caughtUp();
           },
-          moveDeals: () => stageMoves(clock, views, bus, book, logger).round(),
+          moveDeals: () => stageMoves(clock, views, bus, policies.book, logger).round(),
+          rescore: () => rescoring(log, clock, policies, leads, logger).round(),
           resumeMerges: () => mergeResumer(clock, views, leads, logger).round(),
           onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
         }),
-      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands],
+      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands, EVENT_LOG],
     };
     return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, driver] };
   }
@@ -125,7 +140,9 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
     });
     const { signal } = this.#stop;
     const merges = mergeResumer(this.clock, this.views, this.leads, this.logger);
-    this.#running = Promise.all([sweeper.run(signal), moves.run(signal), merges.run(signal)]).then(() => undefined);
+    const scores = rescoring(this.log, this.clock, this.policies, this.leads, this.logger);
+    const running = [sweeper.run(signal), moves.run(signal), merges.run(signal), scores.run(signal)];
+    this.#running = Promise.all(running).then(() => undefined);
   }
 
   async beforeApplicationShutdown(): Promise<void> {

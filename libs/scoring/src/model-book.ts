@@ -1,8 +1,17 @@
 import { compileModel, type CompiledModel } from './compile.js';
 import { checkScoringModel, isScoringEventType, scoringEventSchemas, type ScoringEvent } from './model.js';
 
+/** Since when a model has been in force. */
+export interface Activation {
+  readonly fromMs: number;
+  readonly model: CompiledModel;
+  /** Whether the leads there were are to be scored under it (spec §5.4). */
+  readonly rescoreExisting: boolean;
+}
 interface Span {
   readonly fromMs: number;
+  readonly modelId: string;
+  readonly rescoreExisting: boolean;
   /** null: retired from then on. */
   readonly model: CompiledModel | null;
 }
@@ -16,7 +25,7 @@ export class ModelBook {
     string,
     { readonly versions: Map<number, CompiledModel>; readonly activated: Set<number> }
   >();
-  readonly #spans: (Span & { readonly modelId: string })[] = [];
+  readonly #spans: Span[] = [];
 
   /**
    * Folds one event; other types and streams are ignored.
@@ -42,11 +51,12 @@ export class ModelBook {
         const model = family.versions.get(data.version);
         if (model === undefined) return;
         family.activated.add(data.version);
-        this.#insert({ fromMs: Date.parse(data.effectiveFrom), modelId, model });
+        const { effectiveFrom, rescoreExisting } = data;
+        this.#insert({ fromMs: Date.parse(effectiveFrom), modelId, model, rescoreExisting });
         return;
       }
       case 'ScoringModelRetired':
-        return this.#insert({ fromMs: Date.parse(data.occurredAt), modelId, model: null });
+        return this.#retire(modelId, data.version, Date.parse(data.occurredAt));
       case 'ScoringModelValidated':
       case 'ScoringModelApproved':
         return;
@@ -59,8 +69,18 @@ export class ModelBook {
     return family;
   }
 
+  /** One that was yet to come is dropped, and the one before it stays; else none of the family is in force from then on. */
+  #retire(modelId: string, version: number | undefined, atMs: number): void {
+    const own = (span: Span) => span.modelId === modelId && span.model?.version === version;
+    const present = this.#spans.findLast((span) => span.modelId === modelId && span.fromMs <= atMs);
+    const kept = this.#spans.filter((span) => version === undefined || !own(span) || span.fromMs <= atMs);
+    this.#spans.splice(0, this.#spans.length, ...kept);
+    if (version === undefined || present?.model?.version === version)
+      this.#insert({ fromMs: atMs, modelId, model: null, rescoreExisting: false });
+  }
+
   /** Ascending by `fromMs`; of two with one instant the later recorded one holds. */
-  #insert(span: Span & { readonly modelId: string }): void {
+  #insert(span: Span): void {
     let at = this.#spans.length;
     while (at > 0 && this.#spans[at - 1]!.fromMs > span.fromMs) at--;
     this.#spans.splice(at, 0, span);
@@ -68,6 +88,10 @@ export class ModelBook {
 
   /** The model that scores at an instant; null: none is active then. */
   inForce(atMs: number): CompiledModel | null {
+    return this.activation(atMs)?.model ?? null;
+  }
+
+  activation(atMs: number): Activation | null {
     return this.#before(this.#spans.length, atMs);
   }
 
@@ -76,17 +100,17 @@ export class ModelBook {
     const present = this.inForce(atMs);
     for (let i = this.#spans.length - 1; i >= 0; i--) {
       const { fromMs, model } = this.#spans[i]!;
-      if (fromMs <= atMs && model === present) return this.#before(i, atMs);
+      if (fromMs <= atMs && model === present) return this.#before(i, atMs)?.model ?? null;
     }
     return null;
   }
 
-  #before(end: number, atMs: number): CompiledModel | null {
+  #before(end: number, atMs: number): Activation | null {
     const retired = new Set<string>();
     for (let i = end - 1; i >= 0; i--) {
-      const { fromMs, model, modelId } = this.#spans[i]!;
+      const { fromMs, model, modelId, rescoreExisting } = this.#spans[i]!;
       if (fromMs > atMs || retired.has(modelId)) continue;
-      if (model !== null) return model;
+      if (model !== null) return { fromMs, model, rescoreExisting };
       retired.add(modelId);
     }
     return null;

@@ -122,7 +122,8 @@ export const scoringEventSchemas = {
   }),
   ScoringModelApproved: occurred.extend({ version, party: z.enum(['marketing', 'sales']), by: id }),
   ScoringModelActivated: occurred.extend({ version, effectiveFrom: ts, rescoreExisting: z.boolean().default(false) }),
-  ScoringModelRetired: occurred,
+  /** Without a version: whatever was in force then. A version that was yet to come never does. */
+  ScoringModelRetired: occurred.extend({ version: version.optional() }),
 } as const;
 export type ScoringEventType = keyof typeof scoringEventSchemas;
 export type ScoringEventData<T extends ScoringEventType> = z.output<(typeof scoringEventSchemas)[T]>;
