@@ -72,6 +72,13 @@ const command: fc.Arbitrary<Pick<Step, 'name' | 'body'>> = fc.oneof(
   constant('LogNurtureTouch', { trackId: 't' }),
   constant('ExitNurture'),
   constant('AssignOwner', { ownerId: 'zoe' }),
+  constant('AssessIcpFit'),
+  constant('ChangeDecisionMaker', { kind: 'left' }),
+  reason('existing_customer', 'new_business').map((to) => ({
+    name: 'ChangeLeadType' as const,
+    body: { to, reason: 'x' },
+  })),
+  constant('IdentifyGoal', { goal: 'x', challengeCode: 'slow_quotes' }),
   { weight: 3, arbitrary: constant('MarkMQL', { reason: 'x' }) },
   constant('MarkServiceQualified'),
   constant('HandOffToSales'),
