@@ -11,6 +11,7 @@ export const HAND_RAISES: ReadonlySet<string> = new Set(['demo_request', 'pricin
 
 type Carried = LeadEventData<'DuplicateAbsorbed'>;
 type AbsorbedBehaviour = Carried['behaviours'][number];
+type Purpose = LeadEventData<'ConsentWithdrawn'>['purpose'];
 type AbsorbedTouch = Carried['touches'][number];
 
 export function absorbedOf(data: Carried, { atMs, revision }: Moment, recordedAtMs: number): Absorbed {
@@ -21,7 +22,7 @@ export function absorbedOf(data: Carried, { atMs, revision }: Moment, recordedAt
   const capturedAtMs = Date.parse(data.duplicateCapturedAt);
   return {
     mergeId, duplicateLeadId, duplicateRevision, recordedAtMs, atMs, capturedAtMs, contact, touches, behaviours, identityKeys,
-    handRaises,
+    handRaises, withdrawnConsents: data.withdrawnConsents ?? [],
   }; // prettier-ignore
 }
 
@@ -39,6 +40,24 @@ export const handRaisesOf = (lead: LeadState): readonly ContactFact[] =>
     ? lead.handRaises
     : [...lead.handRaises, ...lead.absorbed.flatMap(({ handRaises }) => handRaises)];
 
+/** What the person allows: what was withdrawn on either lead stays withdrawn until it is granted anew (spec §9.2). */
+export function consentsOf({ absorbed, consents }: Pick<LeadState, 'absorbed' | 'consents'>): LeadState['consents'] {
+  if (!absorbed.some(({ withdrawnConsents }) => withdrawnConsents.length > 0)) return consents;
+  const united = new Map(consents);
+  for (const { withdrawnConsents } of absorbed)
+    for (const purpose of withdrawnConsents) united.set(purpose, 'withdrawn');
+  return united;
+}
+
+/** The person has allowed it anew, whatever was withdrawn before the merge. */
+export const grantedAnew = (absorbed: readonly Absorbed[], purpose: string): readonly Absorbed[] =>
+  absorbed.some(({ withdrawnConsents }) => withdrawnConsents.some((one) => one === purpose))
+    ? absorbed.map((one) => ({
+        ...one,
+        withdrawnConsents: one.withdrawnConsents.filter((withdrawn) => withdrawn !== purpose),
+      }))
+    : absorbed;
+
 /** An event of the duplicate's stream as it was stored. */
 export interface ToldEvent {
   readonly event: LeadEvent;
@@ -49,7 +68,7 @@ export interface ToldEvent {
 /** The duplicate's whole stream, as its survivor needs it; what it had absorbed itself comes along. */
 export type Absorption = Pick<
   Carried,
-  'duplicateCapturedAt' | 'touches' | 'behaviours' | 'omitted' | 'contact' | 'identityKeys'
+  'duplicateCapturedAt' | 'touches' | 'behaviours' | 'omitted' | 'contact' | 'identityKeys' | 'withdrawnConsents'
 >;
 
 /** A merge is one event: of longer lives the newest facts are taken over, and how many were left out is said. */
@@ -65,6 +84,7 @@ export function absorptionOf(history: readonly ToldEvent[]): Absorption {
   const identityKeys = new Map<string, Carried['identityKeys'][number]>();
   const absorbed = new Map<string, Carried>();
   const contact = { attempts: 0, responses: 0, lastContactAt: undefined as string | undefined };
+  const withdrawn = new Set<Purpose>();
   let capturedAt = '';
   const met = (at: string): void => {
     if (contact.lastContactAt === undefined || at > contact.lastContactAt) contact.lastContactAt = at;
@@ -115,6 +135,18 @@ export function absorptionOf(history: readonly ToldEvent[]): Absorption {
         contact.responses += 1;
         met(occurredAt);
         break;
+      case 'ConsentWithdrawn':
+        withdrawn.add(event.data.purpose);
+        break;
+      case 'ConsentGranted': {
+        const { purpose } = event.data;
+        withdrawn.delete(purpose);
+        for (const [mergeId, inner] of absorbed) {
+          const withdrawnConsents = inner.withdrawnConsents?.filter((one) => one !== purpose);
+          absorbed.set(mergeId, { ...inner, withdrawnConsents });
+        }
+        break;
+      }
       case 'DuplicateAbsorbed':
         absorbed.set(event.data.mergeId, event.data);
         break;
@@ -133,6 +165,7 @@ export function absorptionOf(history: readonly ToldEvent[]): Absorption {
     contact.responses += inner.contact.responses;
     if (inner.contact.lastContactAt !== undefined) met(inner.contact.lastContactAt);
     if (inner.duplicateCapturedAt < capturedAt) capturedAt = inner.duplicateCapturedAt;
+    for (const purpose of inner.withdrawnConsents ?? []) withdrawn.add(purpose);
     omitted += inner.omitted ?? 0;
   }
   omitted += Math.max(0, touches.length - MOST_CARRIED) + Math.max(0, behaviours.length - MOST_CARRIED);
@@ -143,6 +176,7 @@ export function absorptionOf(history: readonly ToldEvent[]): Absorption {
     ...(omitted === 0 ? {} : { omitted }),
     contact,
     identityKeys: [...identityKeys.values()],
+    ...(withdrawn.size === 0 ? {} : { withdrawnConsents: [...withdrawn] }),
   };
 }
 

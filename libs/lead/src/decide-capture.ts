@@ -1,3 +1,4 @@
+import { consentsOf } from './absorption.js';
 import type { CommandBody } from './commands.js';
 import { requireCampaign } from './campaign-reference.js';
 import { requireCountry, requireEmail, requirePhone } from './contact-points.js';
@@ -198,7 +199,7 @@ function captureAgain(decision: Decision, body: Capture, consents: Consents): vo
     scoredFields: scoredFieldsOf(Object.fromEntries(newFields)),
   });
   for (const { purpose, basis, textVersion } of consents) {
-    if (decision.lead.consents.get(purpose) === 'granted') continue;
+    if (consentsOf(decision.lead).get(purpose) === 'granted') continue;
     decision.record('ConsentGranted', { purpose, basis, textVersion });
   }
   // What the form says of the company does not outweigh what is known already.

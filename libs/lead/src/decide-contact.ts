@@ -1,4 +1,5 @@
 import { standardAgreement } from '#libs/policy/src/defaults.js';
+import { consentsOf } from './absorption.js';
 import { noteTwoWay, promoteSubscriber, showsInterest } from './automatic-transitions.js';
 import { requireCampaign } from './campaign-reference.js';
 import type { CommandBody } from './commands.js';
@@ -255,10 +256,11 @@ function clocksThatStop(decision: Decision, attempt: Attempt): SlaClock[] {
 
 type Purpose = LeadEventData<'ConsentWithdrawn'>['purpose'];
 const isWithdrawn = (decision: Decision, purpose: Purpose): boolean =>
-  decision.lead.consents.get(purpose) === 'withdrawn';
+  consentsOf(decision.lead).get(purpose) === 'withdrawn';
 
 function withdraw(decision: Decision, purpose: 'email_marketing' | 'phone'): void {
-  if (!isWithdrawn(decision, purpose)) consentWithdrawn(decision, purpose);
+  // By the lead's own record: what only an absorbed duplicate withdrew would come back with it.
+  if (decision.lead.consents.get(purpose) !== 'withdrawn') consentWithdrawn(decision, purpose);
 }
 
 /** Stops at once what the person has said no to: nurture, and the promise of a next attempt (spec §9.2). */

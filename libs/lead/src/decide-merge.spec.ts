@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { absorptionOf, effectiveCapturedAtMs, handRaisesOf, MOST_CARRIED } from './absorption.js';
+import { absorptionOf, consentsOf, effectiveCapturedAtMs, handRaisesOf, MOST_CARRIED } from './absorption.js';
 import { given, instant, person, Scenario, ts, YES, type Stage } from './given-when-then.js';
 import { initialLead, type LeadState } from './state.js';
 
@@ -163,6 +163,41 @@ describe('merging a duplicate', () => {
     about(survivor, duplicate).do('MergeLeads', { duplicateLeadId });
     expect(survivor.lead.absorbed).toHaveLength(1);
     expect(survivor.lead.absorbed[0]).toMatchObject({ duplicateRevision: 1, behaviours: [{ kind: 'guide' }] });
+  });
+});
+
+describe('what the person has forbidden', () => {
+  const unsubscribed = () => given('LEAD', 'dup').do('WithdrawConsent', { purpose: 'email_marketing' });
+  const mail = { channel: 'email', outcome: 'sent', oneToOne: false, automated: true };
+
+  it('on the duplicate is forbidden on the survivor, until it is allowed anew', () => {
+    const survivor = given('LEAD').do('LogContactAttempt', mail);
+    merge(survivor, unsubscribed());
+    expect(consentsOf(survivor.lead).get('email_marketing')).toBe('withdrawn');
+    expect(survivor.refused('LogContactAttempt', mail).code).toBe('NO_CONSENT');
+    survivor.do('RecordConsent', { purpose: 'email_marketing', basis: 'consent' }).do('LogContactAttempt', mail);
+  });
+
+  it('goes back with the duplicate, unless the survivor was told so too', () => {
+    const [told, untold] = [given('LEAD'), given('LEAD')];
+    for (const survivor of [told, untold]) {
+      const duplicate = unsubscribed();
+      merge(survivor, duplicate);
+      if (survivor === told) survivor.do('RecordBehaviour', { kind: 'unsubscribe' });
+      unmerge(survivor, duplicate);
+    }
+    expect(untold.lead.consents.get('email_marketing')).toBe('granted');
+    expect(told.lead.consents.get('email_marketing')).toBe('withdrawn');
+  });
+
+  it('and allowed again before the merge is allowed, also on a lead absorbed earlier', () => {
+    const again = unsubscribed().do('RecordConsent', { purpose: 'email_marketing', basis: 'consent' });
+    expect(absorptionOf(again.stored).withdrawnConsents).toBeUndefined();
+    const middle = given('LEAD', 'middle');
+    merge(middle, unsubscribed(), 'm0');
+    expect(absorptionOf(middle.stored).withdrawnConsents).toEqual(['email_marketing']);
+    middle.do('RecordConsent', { purpose: 'email_marketing', basis: 'consent' });
+    expect(absorptionOf(middle.stored).withdrawnConsents).toBeUndefined();
   });
 });
 

@@ -1,4 +1,5 @@
 import type { NurtureTrack, TrackKind } from '#libs/policy/src/engagement.js';
+import { consentsOf } from './absorption.js';
 import type { CommandBody } from './commands.js';
 import type { Decision } from './decision.js';
 import { engage, policyMode, type ApproachTrack } from './engagement-policies.js';
@@ -111,8 +112,8 @@ function requireAllowed({ lead: { state } }: Decision, { listed, trackId }: Trac
 }
 
 /** Any legal basis that was given for it, at the capture or since, and not withdrawn (spec §9.2). */
-function mayBeMailed({ consents }: LeadState): boolean {
-  return consents.get('email_marketing') === 'granted';
+function mayBeMailed(lead: LeadState): boolean {
+  return consentsOf(lead).get('email_marketing') === 'granted';
 }
 
 /** @throws LeadError NO_CONSENT */

@@ -217,6 +217,8 @@ export const leadEventSchemas = {
     /** Older touches and behaviours that one event had no room for. */
     omitted: z.int().optional(),
     contact: z.object({ attempts: z.int(), responses: z.int(), lastContactAt: ts.optional() }),
+    /** What the person has forbidden on the duplicate is forbidden, until allowed anew. */
+    withdrawnConsents: z.array(consent.shape.purpose).optional(),
     identityKeys: z.array(z.object({ kind: identityKind, keyHash: z.string() })),
   }),
   MergedInto: z.object({ ...base, ...transition, mergeId: id, survivorLeadId: id }),

@@ -1,4 +1,4 @@
-import { absorbedOf, HAND_RAISES } from './absorption.js';
+import { absorbedOf, grantedAnew, HAND_RAISES } from './absorption.js';
 import type { LeadEvent, LeadEventData } from './events.js';
 import { evolveBehaviours, evolveFitMemo, evolveScoredFields } from './scored-facts.js';
 import { evolveSilence } from './silence.js';
@@ -123,7 +123,11 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       if (!HAND_RAISES.has(event.data.kind)) return lead;
       return { ...lead, handRaises: [...lead.handRaises, { eventId, ...moment }] };
     case 'ConsentGranted':
-      return { ...lead, consents: new Map(lead.consents).set(event.data.purpose, 'granted') };
+      return {
+        ...lead,
+        consents: new Map(lead.consents).set(event.data.purpose, 'granted'),
+        absorbed: grantedAnew(lead.absorbed, event.data.purpose),
+      };
     case 'ConsentWithdrawn':
       return { ...lead, consents: new Map(lead.consents).set(event.data.purpose, 'withdrawn') };
     case 'EnrolledInNurture': {

@@ -11,6 +11,7 @@ import {
   type Score,
   type Scored,
 } from '#libs/scoring/src/score.js';
+import { consentsOf } from './absorption.js';
 import type { LeadEventData } from './events.js';
 import { failedHardCriteria } from './icp.js';
 import { freshHandRaise } from './hand-raise.js';
@@ -60,13 +61,13 @@ export function standingOf(lead: LeadState, model: CompiledModel, nowMs: number,
 }
 
 /** Who withdraws consent to profiling is not scored from then on (spec §9.2). */
-export const mayBeScored = ({ consents, state }: LeadState): boolean =>
-  state !== null && state !== 'MERGED' && consents.get('profiling') !== 'withdrawn';
+export const mayBeScored = (lead: LeadState): boolean =>
+  lead.state !== null && lead.state !== 'MERGED' && consentsOf(lead).get('profiling') !== 'withdrawn';
 
 /** T4: some consent was withdrawn and none is left. */
-export function isSuppressed({ consents }: LeadState): boolean {
+export function isSuppressed(lead: LeadState): boolean {
   let withdrawn = false;
-  for (const standing of consents.values()) {
+  for (const standing of consentsOf(lead).values()) {
     if (standing === 'granted') return false;
     withdrawn = true;
   }

@@ -167,6 +167,8 @@ export interface Absorbed extends Pick<
   /** The duplicate's capture, or the earlier one of what it had absorbed itself. */
   readonly capturedAtMs: number;
   readonly handRaises: readonly ContactFact[];
+  /** Not granted anew since. */
+  readonly withdrawnConsents: readonly LeadEventData<'ConsentWithdrawn'>['purpose'][];
 }
 
 export interface MergedInto {

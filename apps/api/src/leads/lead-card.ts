@@ -1,4 +1,4 @@
-import { effectiveCapturedAtMs } from '#libs/lead/src/absorption.js';
+import { consentsOf, effectiveCapturedAtMs } from '#libs/lead/src/absorption.js';
 import { commandActions, type Actor, type CommandName } from '#libs/lead/src/commands.js';
 import { possibleCommands } from '#libs/lead/src/decide.js';
 import { isOpenClock, type SlaClock } from '#libs/lead/src/sla-clocks.js';
@@ -52,7 +52,7 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
       productLine: captured.interest.productLine ?? null,
       message: personal ? (captured.interest.message ?? null) : null,
     },
-    consents: Object.fromEntries(lead.consents),
+    consents: Object.fromEntries(consentsOf(lead)),
     twoWaySince: iso(lead.twoWaySinceMs),
     onHold:
       lead.onHold === null
