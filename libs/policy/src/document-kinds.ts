@@ -76,8 +76,7 @@ export const documentKinds: Readonly<Record<DocumentKind, Kind>> = {
     read(document) {
       const calendar = calendarDocument.parse(document);
       // Compiling it is the check.
-      new BusinessCalendar('draft', 1, calendar);
-      return calendar;
+      return new BusinessCalendar('draft', 1, calendar).document;
     },
   },
   'scoring-models': {

@@ -119,6 +119,23 @@ describe('the model in force', () => {
     expect(models.inForce(31 * DAY_MS)).toMatchObject({ modelId: 'default', version: 2 });
   });
 
+  it('stays the one before when a version to come is retired', () => {
+    const models = book();
+    draft(models, 'default', 2, 'two');
+    activate(models, 'default', 2, 10);
+    const retire = (version: number, day: number) =>
+      models.apply({
+        stream: 'scoringmodel-default',
+        type: 'ScoringModelRetired',
+        data: { occurredAt: at(day), version },
+      });
+    retire(2, 5);
+    expect(models.inForce(20 * DAY_MS)?.version).toBe(1);
+    retire(1, 21);
+    expect(models.inForce(20 * DAY_MS)?.version).toBe(1);
+    expect(models.inForce(21 * DAY_MS)).toBeNull();
+  });
+
   it('is never changed by a later draft of its number', () => {
     const models = book();
     draft(models, 'default', 1, 'another one');
