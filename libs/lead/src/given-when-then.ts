@@ -146,7 +146,8 @@ export class Scenario {
 
   /** Gives a command and stores what it decides. */
   do(name: CommandName, body: object = {}, actor: Actor = usual(name)): this {
-    const commandId = `c${++this.#commands}`;
+    // Ids of events are unique in the log: a second lead has commands of its own.
+    const commandId = `${this.lead.leadId === 'lead' ? '' : `${this.lead.leadId}-`}c${++this.#commands}`;
     const command = parseLeadCommand(name, this.lead.leadId, JSON.parse(JSON.stringify(body)));
     this.#append(commandId, decide(this.lead, command, this.#context(commandId, actor)));
     return this;
