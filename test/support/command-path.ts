@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Accounts } from '#apps/api/src/accounts/accounts.js';
 import { LeadCommands, type LeadCommandAnswer } from '#apps/api/src/commands/lead-commands.js';
 import { LeadReader } from '#apps/api/src/commands/lead-reader.js';
 import { Policies } from '#apps/api/src/policies.js';
@@ -36,6 +37,7 @@ export class CommandSide {
   readonly commands: LeadCommands;
   readonly claims: IdentityClaims;
   readonly vault: KeyVault;
+  readonly accounts: Accounts;
   readonly reader: LeadReader;
 
   constructor(
@@ -45,6 +47,7 @@ export class CommandSide {
   ) {
     this.claims = new IdentityClaims(log, MASTER);
     this.vault = new KeyVault(log, MASTER);
+    this.accounts = new Accounts({ log, clock, testClock: true });
     const { claims, vault } = this;
     this.commands = new LeadCommands({
       log,
@@ -53,6 +56,8 @@ export class CommandSide {
       vault,
       policies: policies.book,
       models: policies.models,
+      accounts: this.accounts,
+      campaigns: policies.campaigns,
       testClock: true,
     });
     this.reader = new LeadReader(log, this.commands.streams);
