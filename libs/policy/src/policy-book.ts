@@ -326,8 +326,10 @@ export class PolicyBook {
     if (team === null) return [`team-${teamId}`];
     const agreement = this.agreementForTeam(teamId, atMs);
     if (agreement === null) return [`agreement-${team.agreementId}`];
-    return agreement.clocks
-      .map(({ clockType, calendarId }) => team.clockCalendars?.[clockType] ?? calendarId)
+    const promised = agreement.clocks.map(
+      ({ clockType, calendarId }) => team.clockCalendars?.[clockType] ?? calendarId,
+    );
+    return [team.calendarId, ...promised]
       .filter((calendarId) => this.calendarInForce(calendarId, atMs) === null)
       .map((calendarId) => `calendar-${calendarId}`);
   }
