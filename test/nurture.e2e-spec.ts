@@ -142,6 +142,7 @@ describe('contact, nurture and silence over HTTP', () => {
       oneToMany: true,
     });
     const card = await done(rita.get(`/v1/leads/${adas}`));
+    expect(card.nurture).toMatchObject({ trackId: 'once-more', trackKind: 'reengagement', touches: 1 });
     const clock = card.clocks.find(({ clockType }: { clockType: string }) => clockType === 'recycle_reengagement');
     expect(clock).toMatchObject({ status: 'stopped', outcome: 'met', stoppedAt: '2026-03-12T10:00:00.000Z' });
     await setClock('2026-03-13T10:00:00.000Z');

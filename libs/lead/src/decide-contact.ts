@@ -20,6 +20,7 @@ import { behaviourKind, type LeadEventData } from './events.js';
 import type { Rules } from './rule.js';
 import type { SlaClock } from './sla-clocks.js';
 import { hasFact, isSince, type LeadState } from './state.js';
+import { RANK } from './states.js';
 
 /** What the person does and what is done to reach it; scoring reads these facts. Nurture stands beside this file. */
 
@@ -80,6 +81,8 @@ export const contactRules: Rules<
   },
 
   StartContactSequence: {
+    offered: ({ state }) =>
+      state === 'RECYCLED' || (state !== null && RANK[state] >= RANK.LEAD && state !== 'CUSTOMER'),
     advances: true,
     decide(decision, { sequenceId }) {
       const agreement = agreementOf(decision);

@@ -91,6 +91,16 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
                   },
             expectedCloseDate: lead.deal.expectedCloseDate,
           },
+    nurture:
+      lead.nurture === null
+        ? null
+        : {
+            trackId: lead.nurture.trackId,
+            trackKind: lead.nurture.trackKind,
+            since: iso(lead.nurture.sinceMs),
+            touches: lead.nurture.touches,
+          },
+    nurtureTouches: lead.nurtureTouches,
     attempts: lead.attempts.length,
     responses: lead.responses.length,
     visits: lead.visits.map((one, index) => ({
