@@ -13,7 +13,8 @@ const BATCH_LINES = 20_000;
 
 const captureBody = () => ({
   person: { givenName: 'Ada', familyName: 'Lovelace', email: `${randomUUID()}@example.org` },
-  role: 'decision_maker',
+  // Of too little fit to be marked by its score before the mark by hand comes.
+  role: 'influencer',
   captureMethod: 'form',
   interest: { kind: 'active', request: 'demo' },
   source: { channel: 'search', code: 'google_ads' },

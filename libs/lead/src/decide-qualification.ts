@@ -232,13 +232,13 @@ function requireExplained(
     return;
   }
   const { grade, total } = scored.score;
-  const { mql } = scored.model.document.thresholds;
+  const { minGrade, minTotal } = scored.model.thresholds.mql;
   decision.guard(explained, 'SCORE_BELOW_THRESHOLD', `scores ${total / 1000}, grade ${grade}; ${detail}`, {
     field,
     total,
     grade,
-    minTotal: mql.minTotal,
-    minGrade: mql.minGrade,
+    minTotal,
+    minGrade,
   });
 }
 

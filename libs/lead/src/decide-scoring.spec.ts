@@ -320,7 +320,7 @@ describe('marking by hand', () => {
 
   it('below it says why, and the refusal says how much is missing', () => {
     const error = nearly().refused('MarkMQL', {});
-    expect(error).toMatchObject({ code: 'SCORE_BELOW_THRESHOLD', facts: { field: 'reason', total: 40_000, grade: 'C', minTotal: 60, minGrade: 'C' } }); // prettier-ignore
+    expect(error).toMatchObject({ code: 'SCORE_BELOW_THRESHOLD', facts: { field: 'reason', total: 40_000, grade: 'C', minTotal: 60_000, minGrade: 'C' } }); // prettier-ignore
     const lead = nearly().do('MarkMQL', { reason: 'met at the fair' });
     expect(lead.data('MarkedMQL')).toMatchObject({
       mode: 'manual',

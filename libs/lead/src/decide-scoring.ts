@@ -7,7 +7,7 @@ import { LeadError, type LeadErrorCode } from './errors.js';
 import type { LeadEventData } from './events.js';
 import type { Rules } from './rule.js';
 import { SCORED_FACTS } from './scored-facts.js';
-import { mayBeScored, scoreRecord, standingOf, type Standing } from './scoring.js';
+import { mayBeProfiled, mayBeScored, scoreRecord, standingOf, type Standing } from './scoring.js';
 import type { LeadState } from './state.js';
 import type { LeadStateName } from './states.js';
 
@@ -54,7 +54,8 @@ export function scoreAfter(decision: Decision, before: LeadState): void {
   const { context, lead } = decision;
   const model = context.models.inForce(context.nowMs);
   if (model === null || !mayBeScored(lead)) return;
-  const was = mayBeScored(before) ? standingOf(before, model, context.nowMs, decision.pipeline) : null;
+  const was =
+    before.state !== null && mayBeProfiled(before) ? standingOf(before, model, context.nowMs, decision.pipeline) : null;
   const merged = decision.events.some(({ type }) => type === 'DuplicateAbsorbed' || type === 'MergeReverted');
   const causeEventId = context.eventId(first);
   follow(decision, model, was, { cause: merged ? 'merge' : 'event', causeEventId });

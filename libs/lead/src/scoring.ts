@@ -61,8 +61,10 @@ export function standingOf(lead: LeadState, model: CompiledModel, nowMs: number,
 }
 
 /** Who withdraws consent to profiling is not scored from then on (spec §9.2). */
+export const mayBeProfiled = (lead: LeadState): boolean => consentsOf(lead).get('profiling') !== 'withdrawn';
+
 export const mayBeScored = (lead: LeadState): boolean =>
-  lead.state !== null && lead.state !== 'MERGED' && consentsOf(lead).get('profiling') !== 'withdrawn';
+  lead.state !== null && lead.state !== 'MERGED' && mayBeProfiled(lead);
 
 /** T4: some consent was withdrawn and none is left. */
 export function isSuppressed(lead: LeadState): boolean {
