@@ -106,6 +106,37 @@ describe('identity claims', () => {
     expect((await claims.holder(key))?.leadId).toBe(taken[0] ? 'a' : 'b');
   });
 
+  it('follow a merge once and come back once, however often either is repeated', async () => {
+    const key = newPerson();
+    await claims.claim(key, 'duplicate', envelope);
+    const there = { from: 'duplicate', to: 'survivor', mergeId: 'm1' };
+    const back = { from: 'survivor', to: 'duplicate', mergeId: 'm1', back: true };
+    await Promise.all([1, 2, 3].map(() => claims.transfer(key, there, envelope)));
+    expect((await claims.holder(key))?.leadId).toBe('survivor');
+    for (const move of [there, back, back, there]) await claims.transfer(key, move, envelope);
+    expect((await claims.holder(key))?.leadId).toBe('duplicate');
+    expect((await log.readStream(identityStream(key))).map(({ data, type }) => [type, data.to])).toEqual([
+      ['IdentityClaimed', undefined],
+      ['IdentityTransferred', 'survivor'],
+      ['IdentityTransferred', 'duplicate'],
+    ]);
+    await claims.transfer(key, { ...there, mergeId: 'm2' }, envelope);
+    expect((await claims.holder(key))?.leadId).toBe('survivor');
+  });
+
+  it('stay where they are when a merge comes after its end, or the key is nobody’s or somebody else’s', async () => {
+    const [late, free, foreign] = [newPerson(), newPerson(), newPerson()];
+    for (const key of [late, free, foreign]) await claims.claim(key, key === foreign ? 'third' : 'duplicate', envelope);
+    await claims.release(free, 'duplicate', 'changed', envelope);
+    const there = { from: 'duplicate', to: 'survivor', mergeId: 'm1' };
+    await claims.transfer(late, { from: 'survivor', to: 'duplicate', mergeId: 'm1', back: true }, envelope);
+    for (const key of [late, free, foreign]) await claims.transfer(key, there, envelope);
+    expect((await claims.holder(late))?.leadId).toBe('duplicate');
+    expect((await claims.holder(free))?.released).toBe(true);
+    expect((await claims.holder(foreign))?.leadId).toBe('third');
+    expect(await claims.transfer(newPerson(), there, envelope)).toBeUndefined();
+  });
+
   it('hold neither the address nor the number in any stored byte', async () => {
     await claims.claim(claims.email('very.personal@example.org'), 'a', envelope);
     await claims.claim(claims.phone('+493012345'), 'a', envelope);
