@@ -8,7 +8,9 @@ import { dueClocksOf } from './due-clocks.js';
 const DAY_MS = 86_400_000;
 const CAPTURED = at('2018-03-01');
 let past: Past;
-beforeEach(() => (past = new Past()));
+beforeEach(() => {
+  past = new Past();
+});
 
 async function dueClocks(policies = policyBook()) {
   const view = await viewOf(past);

@@ -9,8 +9,7 @@ export const ENGAGEMENT_POLICIES = [
 export type EngagementPolicyId = (typeof ENGAGEMENT_POLICIES)[number];
 
 /** `warn`: the command succeeds and its event says so; `block`: it is refused. */
-export const engagementMode = z.enum(['off', 'warn', 'block']);
-export type EngagementMode = z.infer<typeof engagementMode>;
+const engagementMode = z.enum(['off', 'warn', 'block']);
 
 /** The policies that are not by default: one that is not named warns. */
 export const engagementPolicies = z.partialRecord(z.enum(ENGAGEMENT_POLICIES), engagementMode);
