@@ -135,11 +135,12 @@ export class Decision {
 
   /** What `act` records is the policy's doing, at a time of its own (spec §3.3 "P:…"); `by` stands in the metadata as the actor. */
   asPolicy(by: string, atMs: number, act: () => void): void {
+    const outer = this.#policy;
     this.#policy = { by, atMs };
     try {
       act();
     } finally {
-      this.#policy = null;
+      this.#policy = outer;
     }
   }
 

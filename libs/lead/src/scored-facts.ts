@@ -1,5 +1,5 @@
 import { type Behaviour, type Behaviours, wholeSeconds } from '#libs/scoring/src/behaviours.js';
-import type { FactValue, Facts, ScoredKind } from '#libs/scoring/src/facts.js';
+import type { FactValue, Facts } from '#libs/scoring/src/facts.js';
 import { FitMemo } from '#libs/scoring/src/fit-memo.js';
 import type { LeadEvent, LeadEventData, LeadEventType } from './events.js';
 import { QUALIFICATION_QUESTIONS, type LeadState } from './state.js';
@@ -92,7 +92,7 @@ function absorbedBehaviour(one: Data<'DuplicateAbsorbed'>['behaviours'][number],
   const { campaignId, contentId, count, eventId, kind, topicCode } = one;
   // How the duplicate's replies sounded stays with the duplicate.
   const more = known({ topicCode, contentId, campaignId, sentiment: kind === 'reply' ? 'neutral' : undefined });
-  return { eventId, kind: kind as ScoredKind, occurredAtS: occurredAtS(one), availableAtS: since, count, more };
+  return { eventId, kind, occurredAtS: occurredAtS(one), availableAtS: since, count, more };
 }
 
 const withoutAll = (behaviours: Behaviours, some: readonly { readonly eventId: string }[]): Behaviours =>
@@ -157,7 +157,7 @@ export function factsOf(lead: LeadState): Facts {
     if (answer !== undefined) facts[`qualification.${question}`] = answer.value;
   }
   if (icpFit !== null) addCompany(facts, icpFit);
-  return facts as Facts;
+  return facts;
 }
 
 function addCompany(

@@ -95,10 +95,9 @@ export class Behaviours {
   }
 
   #inOrder(): Entry[] {
-    const entries = new Array<Entry>(this.length);
-    let at = this.length;
-    for (let entry = this.latest; entry !== null; entry = entry.previous) entries[--at] = entry;
-    return entries;
+    const entries: Entry[] = [];
+    for (let entry = this.latest; entry !== null; entry = entry.previous) entries.push(entry);
+    return entries.reverse();
   }
 
   #rebuilt(change: (what: Behaviour | ReturnMark) => Behaviour | ReturnMark | null): Behaviours {
@@ -118,7 +117,7 @@ function folded(model: CompiledModel, sums: Sums, { what }: Entry, atS: number):
     return sums;
   }
   for (const { rule, where } of model.byKind.get(what.kind) ?? []) {
-    if (!where.every(({ field, holds }) => holds(valueOf(what, field)))) continue;
+    if (!where.every((predicate) => predicate.holds(valueOf(what, predicate.field)))) continue;
     count(model, sums, rule, { atS, occurredAtS: what.occurredAtS, count: what.count });
   }
   return sums;

@@ -4,7 +4,7 @@ import { defaultModel, defaultScoringEvents } from './default-model.js';
 import { ScoringError } from './errors.js';
 import { FIT_FIELDS, isProtected } from './facts.js';
 import { ModelBook } from './model-book.js';
-import { checkScoringModel, type ScoringModelDocument } from './model.js';
+import { checkScoringModel } from './model.js';
 
 const refusal = (change: object): ScoringError => {
   try {
@@ -62,10 +62,13 @@ describe('a scoring model is refused', () => {
 describe('predicates', () => {
   const holds = (predicate: object, ...values: (string | number | boolean | undefined)[]) => {
     const when = [{ field: 'country', ...predicate }];
-    const [compiled] = compileModel({ ...defaultModel, fit: [{ id: 'f', points: 1, when }] } as ScoringModelDocument, {
-      modelId: 'm',
-      version: 1,
-    }).fit[0]!.when;
+    const [compiled] = compileModel(
+      { ...defaultModel, fit: [{ id: 'f', points: 1, when }] },
+      {
+        modelId: 'm',
+        version: 1,
+      },
+    ).fit[0]!.when;
     return [...truthTable(compiled!, values)];
   };
   it('hold on known values only, but for missing', () => {
