@@ -25,17 +25,26 @@ const CLOSING_TABLE = 'closing';
 export const CYCLE_STARTS = ['interaction', 'cycle', 'sql', 'opportunity'] as const;
 export type CycleStart = (typeof CYCLE_STARTS)[number];
 
-/** Numbers: kind, closed, amount, then ms from each start to the closing (null: has none); then the currency. */
+/**
+ * Numbers: kind, closed, amount, ms from each start to the closing (null: has none), through SAL, broken promises. The rest,
+ * of lost deals with reason and stage: currency, reason, stage.
+ */
 export function closingFacts(row: LeadRow): Fact[] {
   const facts: Fact[] = [];
   row.deals.forEach((deal, index) => {
     const closedMs = closedMsOf(row, deal);
     if (deal.closed === null || closedMs === null) return;
-    const { amount, in: closedIn, kind, owner, team } = deal.closed;
+    const { amount, in: closedIn, kind, owner, reason, team } = deal.closed;
     const { cycle } = row.visits[closedIn] as Visit;
+    const begunMs = firstOf(row, closedIn, cycle) as number;
+    const broken = row.clocks.filter(
+      ({ breach, dueMs, retraction, startedMs }) =>
+        breach !== null && retraction === null && startedMs >= begunMs && dueMs <= closedMs,
+    ).length;
+    const throughSal = firstOf(row, closedIn, cycle, 'SAL') === null ? 0 : 1;
     const starts = [
       firstInteractionMsOf(row),
-      firstOf(row, closedIn, cycle),
+      begunMs,
       firstOf(row, closedIn, cycle, 'SQL'),
       firstOf(row, closedIn, cycle, 'OPPORTUNITY'),
     ];
@@ -46,8 +55,12 @@ export function closingFacts(row: LeadRow): Fact[] {
       key: `${row.leadId}/${index}`,
       value: factValue(
         dimensionText(row, team, owner),
-        `${DEAL_CLOSINGS.indexOf(kind)},${closedMs},${amount?.amountMinor ?? ''},${starts.map((startMs) => (startMs === null ? '' : closedMs - startMs)).join(',')}`,
-        amount?.currency,
+        `${DEAL_CLOSINGS.indexOf(kind)},${closedMs},${amount?.amountMinor ?? ''},${starts.map((startMs) => (startMs === null ? '' : closedMs - startMs)).join(',')},${throughSal},${broken}`,
+        kind === 'lost'
+          ? [amount?.currency ?? null, reason, deal.stage]
+          : amount === null
+            ? undefined
+            : [amount.currency],
       ),
     });
   });
@@ -71,6 +84,14 @@ export interface Closing {
   readonly amount: Money | null;
   /** Length in ms from each start. */
   readonly lengths: Readonly<Record<CycleStart, number | null>>;
+  /** Whether its cycle entered SAL, or skipped it. */
+  readonly throughSal: boolean;
+  /** Promises of its cycle that were broken, and stand so. */
+  readonly breaches: number;
+  /** Of a lost deal. */
+  readonly reason: string | null;
+  /** Of a lost deal; null: history names none. */
+  readonly lostFromStage: string | null;
 }
 
 /** Deals closed in the period and by asOf. */
@@ -83,21 +104,30 @@ export async function scanClosings(
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
   const toPart = params.toMs === null ? LAST_PART : utcDay(params.toMs);
   await scanFacts(view, CLOSING_TABLE, fromPart, toPart, ({ dims, key, numbers, rest }) => {
-    const [kind, closedMs, amount, interaction, cycle, sql, opportunity] = numbers as [number, number, ...number[]];
+    const [kind, closedMs, amount, interaction, cycle, sql, opportunity, throughSal, breaches] = numbers as [
+      number,
+      number,
+      ...number[],
+    ];
     if (closedMs > params.asOfMs || !inPeriod(params, closedMs) || !passes(dims)) return;
     const amountMinor = orNull(amount);
+    const [currency, reason, stage] = (rest ?? []) as [string?, string?, string?];
     use({
       leadId: leadOfKey(key),
       dims,
       kind: DEAL_CLOSINGS[kind] as DealClosing,
       closedMs,
-      amount: amountMinor === null ? null : { amountMinor, currency: rest as string },
+      amount: amountMinor === null ? null : { amountMinor, currency: currency as string },
       lengths: {
         interaction: orNull(interaction),
         cycle: orNull(cycle),
         sql: orNull(sql),
         opportunity: orNull(opportunity),
       },
+      throughSal: throughSal === 1,
+      breaches: breaches as number,
+      reason: reason ?? null,
+      lostFromStage: stage ?? null,
     });
   });
 }

@@ -31,8 +31,8 @@ export interface DealEntry {
 
 export const emptyHistory = (): DealHistory => ({ horizon: null, currency: null, fxPpm: null, entries: [] });
 
-/** 32 bits that tell one event of a deal from another (FNV-1a). */
-function tagOf(eventId: string): number {
+/** 32 bits that tell one event of a lead from another (FNV-1a). */
+export function eventTag(eventId: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < eventId.length; index += 1) {
     hash = Math.imul(hash ^ eventId.charCodeAt(index), 0x01000193);
@@ -63,7 +63,7 @@ export function resumedIn(history: DealHistory, stage: string, visit: number): v
 /** Adds what a deal event says; other types say nothing. */
 export function recordChange(history: DealHistory, event: RecordedEvent, atMs: number, visit: number): void {
   const add = (kind: DealEntryKind, value: string | number): void => {
-    history.entries.push({ kind, value, atMs, visit, tag: tagOf(event.id) });
+    history.entries.push({ kind, value, atMs, visit, tag: eventTag(event.id) });
   };
   switch (event.type) {
     case 'DealStageChanged':
@@ -86,7 +86,7 @@ export function voidVisit(history: DealHistory, visit: number): void {
 
 /** False when the event is none of this deal's. */
 export function retime(history: DealHistory, eventId: string, atMs: number): boolean {
-  const tag = tagOf(eventId);
+  const tag = eventTag(eventId);
   const entry = history.entries.find((one) => one.atMs !== null && one.tag === tag);
   if (entry === undefined) return false;
   entry.atMs = atMs;

@@ -14,8 +14,18 @@ import {
   retimeAct,
 } from './activity.js';
 import {
+  type ContactTimes,
+  hasContacts,
+  loadContacts,
+  noContacts,
+  packContacts,
+  recordContact,
+  retimeContact,
+} from './contact-times.js';
+import {
   type DealHistory,
   emptyHistory,
+  eventTag,
   lastOf,
   loadHistory,
   openedHistory,
@@ -76,6 +86,7 @@ export interface LeadRow {
   clocks: Clock[];
   deals: Deal[];
   activities: Activities;
+  contacts: ContactTimes;
   /** As the lead itself has it: when LeadWentStale falls due. */
   silence: Silence | null;
   merges: Merges;
@@ -111,6 +122,8 @@ export interface VisitDetails {
   /** The time before its latest correction. */
   correctedFromMs?: number;
   correctionReason?: string;
+  /** Of a lost deal, as its closing recorded them; none is left out. */
+  nurtureTouches?: number;
   /** The surviving lead of a merge. */
   mergedInto?: string;
   /** Owner and team before and after, once they change: what a void gives back. */
@@ -289,6 +302,7 @@ export function emptyRow(leadId: string): LeadRow {
     clocks: [],
     deals: [],
     activities: noActivities(),
+    contacts: noContacts(),
     silence: null,
     merges: noMerges(),
     memo: {},
@@ -403,6 +417,7 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
   ) {
     row.memo.facts = undefined;
   }
+  if (recordContact(row.contacts, event)) row.memo.facts = undefined;
   switch (event.type) {
     case 'CaptureRepeated':
     case 'BehaviourRecorded':
@@ -526,6 +541,7 @@ type AnyTransition = {
   readonly mode?: 'auto' | 'manual';
   readonly override?: { by: string; reason: string };
   readonly survivorLeadId?: string;
+  readonly nurtureTouches?: number;
 };
 
 function transition(row: LeadRow, event: RecordedEvent): void {
@@ -535,9 +551,13 @@ function transition(row: LeadRow, event: RecordedEvent): void {
   // A merge is nobody's work on the lead.
   if (type !== 'MergedInto') row.lastActivityMs = later(row.lastActivityMs, atMs);
   if (type === 'BecameProspect') {
+    const first = row.twoWaySinceMs === null;
     row.twoWaySinceMs ??= atMs;
     // From MQL on it is a dated fact only, no change of state (spec T3).
-    if (data.fromState === data.toState) return;
+    if (data.fromState === data.toState) {
+      if (first) row.contacts.twoWayTag = eventTag(event.id);
+      return;
+    }
   }
   row.lastChangeMs = later(row.lastChangeMs, atMs);
   const index = row.visits.length;
@@ -600,7 +620,8 @@ function transition(row: LeadRow, event: RecordedEvent): void {
     }
     case 'DealLost': {
       const lost = event.data as LeadEventData<'DealLost'>;
-      closeDeal(row, lost.dealId, 'lost', index, null, lost.amount, lost.reasonCode);
+      const deal = closeDeal(row, lost.dealId, 'lost', index, null, lost.amount, lost.reasonCode);
+      deal.stage ??= lost.lostFromDealStage ?? null;
       return;
     }
     case 'RecycledNotReady': {
@@ -624,6 +645,7 @@ function details(data: AnyTransition, actor: ActorTuple): VisitDetails | null {
   if (data.skipRule !== undefined) more.skipRule = data.skipRule;
   if (data.override !== undefined) more.override = data.override;
   if (data.survivorLeadId !== undefined) more.mergedInto = data.survivorLeadId;
+  if (data.nurtureTouches !== undefined && data.nurtureTouches > 0) more.nurtureTouches = data.nurtureTouches;
   if (data.claimedOccurredAt !== undefined) more.claimedMs = instant(data.claimedOccurredAt);
   for (const _ in more) return more;
   return null;
@@ -870,6 +892,7 @@ function correctOccurredAt(row: LeadRow, data: LeadEventData<'OccurredAtCorrecte
       correctionReason: data.reason,
     };
     visit.enteredMs = newMs;
+    if (visit.type === 'BecameProspect') row.twoWaySinceMs = newMs;
     for (const handoff of row.handoffs) if (handoff.decidedBy === index) handoff.decidedMs = newMs;
     return;
   }
@@ -881,6 +904,7 @@ function correctOccurredAt(row: LeadRow, data: LeadEventData<'OccurredAtCorrecte
   }
   for (const deal of row.deals) retime(deal.history, data.correctedEventId, newMs);
   retimeAct(row.activities, instant(data.old), newMs);
+  if (retimeContact(row.contacts, data.correctedEventId, newMs)) row.twoWaySinceMs = newMs;
   const early = row.early.find(([eventId]) => eventId === data.correctedEventId);
   if (early !== undefined) early[1] = newMs;
   else if (newMs < (row.visits[0]?.enteredMs ?? -Infinity)) row.early.push([data.correctedEventId, newMs]);
@@ -1015,7 +1039,8 @@ type Packed = [
     deals: unknown[][],
     early: [string, number][],
     activities: ReturnType<typeof packActivities>,
-    merges?: ReturnType<typeof packMerges>,
+    merges?: ReturnType<typeof packMerges> | null,
+    contacts?: ReturnType<typeof packContacts>,
   ],
 ];
 /** state + 16 · cycle, entered, transition type, event id, recorded − entered, actor, details. */
@@ -1082,7 +1107,8 @@ export function packRow(row: LeadRow): string {
       row.activities.acts.length +
       row.activities.deferrals.length >
       0 ||
-    hasMerges(row.merges)
+    hasMerges(row.merges) ||
+    hasContacts(row.contacts)
   ) {
     const rest: NonNullable<Packed[6]> = [
       row.voided.map((visit) => [
@@ -1109,6 +1135,10 @@ export function packRow(row: LeadRow): string {
       packActivities(row.activities, base),
     ];
     if (hasMerges(row.merges)) rest[7] = packMerges(row.merges, base);
+    if (hasContacts(row.contacts)) {
+      rest[7] ??= null;
+      rest[8] = packContacts(row.contacts, base);
+    }
     packed.push(rest);
   }
   return JSON.stringify(packed);
@@ -1153,7 +1183,8 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.deals = rest[4].map((packed) => loadDeal(packed, base));
   row.early = rest[5].map(([eventId, at]) => [eventId, at + base]);
   row.activities = loadActivities(rest[6], base);
-  if (rest[7] !== undefined) row.merges = loadMerges(rest[7], base);
+  if (rest[7] !== undefined && rest[7] !== null) row.merges = loadMerges(rest[7], base);
+  if (rest[8] !== undefined) row.contacts = loadContacts(rest[8], base);
   return row;
 }
 

@@ -4,6 +4,7 @@ import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { holdMsOf, type LeadRow, stateIndex, type Visit } from './lead-row.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
+import { loadMarks, packMarks, type PackedMarks, type PathMarks } from './path-marks.js';
 import type { ReportParams } from './report-params.js';
 import { factValue, type FactRow, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
@@ -39,6 +40,8 @@ export interface Path {
   readonly visits: readonly PathVisit[];
   /** By visit index; 0 is left out. */
   readonly holdMs: ReadonlyMap<number, number>;
+  /** What else the reports know about it: read when asked for. */
+  readonly marks: PathMarks;
 }
 
 const codeOf = (visit: Visit): number =>
@@ -74,6 +77,7 @@ export function pathFacts(row: LeadRow): Fact[] {
       value: factValue(
         dimensionText(row, row.team, row.owner),
         `${row.lastChangeMs},${firstMs},${state},${held}${holds}${text}`,
+        packMarks(row, firstMs),
       ),
     },
   ];
@@ -84,9 +88,30 @@ export const lastChangeOf = ({ numbers }: FactRow): number => numbers[LAST_CHANG
 export const presentStateOf = ({ numbers }: FactRow): LeadStateName =>
   LEAD_STATES[numbers[STATE] as number] as LeadStateName;
 
+/** What a lead is in that has left the funnel for good or for now. */
+export const OFF_FUNNEL_EXITS = ['rejected', 'recycled', 'lost', 'disqualified', 'junk'] as const;
+export type OffFunnelExit = (typeof OFF_FUNNEL_EXITS)[number];
+
+/** How the lead left the funnel to come to this visit; null: it is in it. */
+export function offFunnel({ rejected, state }: PathVisit): OffFunnelExit | null {
+  switch (state) {
+    case 'RECYCLED':
+      return rejected ? 'rejected' : 'recycled';
+    case 'LOST':
+      return 'lost';
+    case 'DISQUALIFIED':
+      return 'disqualified';
+    case 'JUNK':
+      return 'junk';
+    default:
+      return null;
+  }
+}
+
 const NO_HOLDS: ReadonlyMap<number, number> = new Map();
 
-function decode({ dims, key, numbers }: FactRow, asOfMs: number): Path {
+function decode(fact: FactRow, asOfMs: number): Path {
+  const { dims, key, numbers } = fact;
   const visits: PathVisit[] = [];
   const held = numbers[HOLDS] as number;
   let enteredMs = numbers[BASE] as number;
@@ -110,7 +135,16 @@ function decode({ dims, key, numbers }: FactRow, asOfMs: number): Path {
     }
     holdMs = map;
   }
-  return { leadId: key, dims, lastChangeMs: numbers[LAST_CHANGE] as number, visits, holdMs };
+  return {
+    leadId: key,
+    dims,
+    lastChangeMs: numbers[LAST_CHANGE] as number,
+    visits,
+    holdMs,
+    get marks() {
+      return loadMarks(fact.rest as PackedMarks | undefined, numbers[BASE] as number, asOfMs);
+    },
+  };
 }
 
 /**
@@ -148,19 +182,9 @@ export const EXIT_KINDS = [
 export type ExitKind = (typeof EXIT_KINDS)[number];
 
 export function exitKind(from: PathVisit, to: PathVisit): ExitKind {
-  switch (to.state) {
-    case 'RECYCLED':
-      return to.rejected ? 'rejected' : 'recycled';
-    case 'LOST':
-      return 'lost';
-    case 'DISQUALIFIED':
-      return 'disqualified';
-    case 'JUNK':
-      return 'junk';
-    case 'MERGED':
-      return 'merged';
-    default:
-      if (to.cycle !== from.cycle) return 'again';
-      return RANK[to.state] > RANK[from.state] ? 'forward' : 'back';
-  }
+  const out = offFunnel(to);
+  if (out !== null) return out;
+  if (to.state === 'MERGED') return 'merged';
+  if (to.cycle !== from.cycle) return 'again';
+  return RANK[to.state] > RANK[from.state] ? 'forward' : 'back';
 }

@@ -13,13 +13,19 @@ export function factValue(dims: string, numbers: string, rest?: unknown): string
   return rest === undefined ? `${dims}\n${numbers}` : `${dims}\n${numbers}\n${JSON.stringify(rest)}`;
 }
 
-export interface FactRow {
-  readonly key: string;
-  readonly dims: Dims;
-  /** NaN stands for null. */
-  readonly numbers: readonly number[];
-  /** The third line, if any. */
-  readonly rest: unknown;
+export class FactRow {
+  constructor(
+    readonly key: string,
+    readonly dims: Dims,
+    /** NaN stands for null. */
+    readonly numbers: readonly number[],
+    private readonly text: string | null,
+  ) {}
+
+  /** The third line, if any: read when asked for, because most reports do not. */
+  get rest(): unknown {
+    return this.text === null ? undefined : JSON.parse(this.text);
+  }
 }
 
 export const orNull = (number: number | undefined): number | null =>
@@ -32,7 +38,7 @@ const ZERO = 48;
 export function parseFact(value: string, key: string): FactRow {
   const first = value.indexOf('\n');
   let end = value.indexOf('\n', first + 1);
-  const rest: unknown = end < 0 ? undefined : JSON.parse(value.slice(end + 1));
+  const rest = end < 0 ? null : value.slice(end + 1);
   if (end < 0) end = value.length;
   const numbers: number[] = [];
   let number = NaN;
@@ -47,7 +53,7 @@ export function parseFact(value: string, key: string): FactRow {
     else number = (Number.isNaN(number) ? 0 : number * 10) + code - ZERO;
   }
   numbers.push(sign * number);
-  return { key, dims: dimsOf(value.slice(0, first)), numbers, rest };
+  return new FactRow(key, dimsOf(value.slice(0, first)), numbers, rest);
 }
 
 /** Facts decoded between two turns of the event loop: about 5 ms. */
