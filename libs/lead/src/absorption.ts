@@ -34,6 +34,12 @@ export function effectiveCapturedAtMs(lead: LeadState): number {
   );
 }
 
+/** Leads held for the same person that nobody has merged into this one or told apart from it. */
+export const openSuspects = ({ absorbed, duplicates }: LeadState): string[] =>
+  [...duplicates].flatMap(([leadId, verdict]) =>
+    verdict === 'suspected' && !absorbed.some(({ duplicateLeadId }) => duplicateLeadId === leadId) ? [leadId] : [],
+  );
+
 /** The person's hand-raises, whichever of its leads they reached. */
 export const handRaisesOf = (lead: LeadState): readonly ContactFact[] =>
   lead.absorbed.length === 0

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { absorptionOf, consentsOf, effectiveCapturedAtMs, handRaisesOf, MOST_CARRIED } from './absorption.js';
+import { possibleCommands } from './decide.js';
 import { given, instant, person, Scenario, ts, YES, type Stage } from './given-when-then.js';
 import { initialLead, type LeadState } from './state.js';
 
@@ -371,5 +372,16 @@ describe('two people held for one', () => {
       expect(lead.types()).toEqual([]);
     }
     expect(lead.refused('DismissDuplicate', { candidateLeadId: 'lead' }).code).toBe('MERGE_SAME_LEAD');
+  });
+
+  it('are offered to be merged or told apart until they are', () => {
+    const names = ['MergeLeads', 'DismissDuplicate', 'UnmergeLeads'] as const;
+    const offered = ({ lead }: Scenario) => names.filter((name) => possibleCommands(lead).includes(name));
+    const lead = given('LEAD');
+    expect(offered(lead)).toEqual([]);
+    lead.do('SuspectDuplicate', { candidateLeadId: 'dup', basis: ['same_phone'] });
+    expect(offered(lead)).toEqual(['MergeLeads', 'DismissDuplicate']);
+    merge(lead, given('LEAD', 'dup'));
+    expect(offered(lead)).toEqual(['UnmergeLeads']);
   });
 });

@@ -1,4 +1,4 @@
-import { effectiveCapturedAtMs } from './absorption.js';
+import { effectiveCapturedAtMs, openSuspects } from './absorption.js';
 import { iso, type Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
@@ -15,7 +15,7 @@ const UNMERGE_LIMIT_MS = 30 * 86_400_000;
 export const mergeRules: Rules<'MergeLeads' | 'UnmergeLeads' | 'DismissDuplicate' | 'CompleteMerge' | 'RevertMerge'> = {
   /** On the survivor: takes the duplicate's history over. */
   MergeLeads: {
-    offered: ({ duplicates }) => [...duplicates.values()].includes('suspected'),
+    offered: (lead) => openSuspects(lead).length > 0,
     decide(decision, { duplicateLeadId, survivorLeadId }) {
       const { context, lead } = decision;
       requirePath(decision, survivorLeadId);
@@ -149,7 +149,7 @@ export const mergeRules: Rules<'MergeLeads' | 'UnmergeLeads' | 'DismissDuplicate
 
   /** On both leads: they are two people, and nothing suspects them again. */
   DismissDuplicate: {
-    offered: ({ duplicates }) => [...duplicates.values()].includes('suspected'),
+    offered: (lead) => openSuspects(lead).length > 0,
     decide(decision, { candidateLeadId, survivorLeadId }) {
       requirePath(decision, survivorLeadId);
       requireOther(decision, candidateLeadId, 'candidateLeadId');

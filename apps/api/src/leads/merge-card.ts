@@ -1,11 +1,10 @@
+import { openSuspects } from '#libs/lead/src/absorption.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import { toIso } from '#libs/platform/src/clock.js';
 
 /** Which other leads are the same person, by a merge or as far as anybody suspects (spec §2.5, §2.6). */
-export function mergeCard({ absorbed, duplicates, mergedInto }: LeadState) {
-  const suspected = [...duplicates].flatMap(([leadId, verdict]) =>
-    verdict === 'suspected' && !absorbed.some(({ duplicateLeadId }) => duplicateLeadId === leadId) ? [leadId] : [],
-  );
+export function mergeCard(lead: LeadState) {
+  const { absorbed, mergedInto } = lead;
   return {
     mergedInto:
       mergedInto === null
@@ -22,6 +21,6 @@ export function mergeCard({ absorbed, duplicates, mergedInto }: LeadState) {
       touches: one.touches.length,
       behaviours: one.behaviours.length,
     })),
-    suspectedDuplicates: suspected,
+    suspectedDuplicates: openSuspects(lead),
   };
 }
