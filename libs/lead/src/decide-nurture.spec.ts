@@ -146,7 +146,7 @@ describe('the tracks of a pipeline', () => {
     const lead = given('LEAD').underPipeline({ ...QUIET, tracks });
     const refusal = lead.refused('EnrolInNurture', { trackId: 'spring' });
     expect([refusal.code, refusal.facts.known]).toEqual(['UNKNOWN_TRACK', ['basics', 'again']]);
-    expect(lead.refused('EnrolInNurture', {}).code).toBe('UNKNOWN_TRACK');
+    expect(lead.refused('EnrolInNurture', {}).code).toBe('VALIDATION_FAILED');
     expect(lead.refused('LogNurtureTouch', { trackId: 'spring' }).code).toBe('UNKNOWN_TRACK');
     lead.do('EnrolInNurture', { trackId: 'basics' });
     expect(lead.data('EnrolledInNurture')).toEqual({

@@ -91,14 +91,16 @@ interface Track {
   readonly listed: NurtureTrack | null;
 }
 
-/** @throws LeadError UNKNOWN_TRACK */
+/** @throws LeadError UNKNOWN_TRACK, VALIDATION_FAILED when none is named */
 export function requireTrack({ isImport, pipeline }: Decision, trackId: string | undefined, field = 'trackId'): Track {
+  if (trackId === undefined) {
+    throw new LeadError('VALIDATION_FAILED', 'which track?', { fields: [{ field, rule: 'is missing' }] });
+  }
   const { tracks } = pipeline;
   const listed = tracks.find((track) => track.trackId === trackId) ?? null;
-  if (trackId !== undefined && (listed !== null || tracks.length === 0 || isImport)) return { trackId, listed };
+  if (listed !== null || tracks.length === 0 || isImport) return { trackId, listed };
   const known = tracks.map((track) => track.trackId);
-  const detail = trackId === undefined ? 'which track?' : `${trackId} is no track; there are ${known.join(', ')}`;
-  throw new LeadError('UNKNOWN_TRACK', detail, { field, known });
+  throw new LeadError('UNKNOWN_TRACK', `${trackId} is no track; there are ${known.join(', ')}`, { field, known });
 }
 
 /** @throws LeadError TRACK_NOT_ALLOWED */

@@ -118,6 +118,8 @@ function clockCard(clock: SlaClock) {
   return {
     clockId: clock.clockId,
     clockType: clock.clockType,
+    /** Of a promised contact attempt: the step of its sequence. */
+    stepNo: clock.stepNo ?? null,
     status: clock.status,
     open: isOpenClock(clock),
     startedAt: iso(clock.startedAtMs),
