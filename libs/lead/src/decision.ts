@@ -296,7 +296,10 @@ export class Decision {
     });
     const deferredUntilMs = lead.deferredUntilMs ?? 0;
     const clock = clockAfter(started);
-    if (clock !== undefined && lead.onHold !== null) return [...started, ...this.pause(clock, startMs, 'on_hold')];
+    // An attempt made on hold; every other clock starts with a move that ends the hold.
+    if (clock !== undefined && clockType === 'contact_cadence' && lead.onHold !== null) {
+      return [...started, ...this.pause(clock, startMs, 'on_hold')];
+    }
     if (clock === undefined || deferredUntilMs <= Math.max(startMs, context.nowMs)) return started;
     return [...started, ...this.pause(clock, startMs, 'deferred_by_lead', deferredUntilMs)];
   }
