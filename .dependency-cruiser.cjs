@@ -10,7 +10,7 @@ const MAY_IMPORT = {
   account: ['lead', 'policy'],
   'event-log': [],
   projections: ['event-log', 'read-models/src/store'],
-  'read-models': ['lead', 'projections', 'event-log'],
+  'read-models': ['lead', 'policy', 'projections', 'event-log'],
   privacy: ['event-log', 'lead'],
   import: ['lead', 'policy', 'event-log', 'privacy'],
   platform: ['event-log', 'lead'],

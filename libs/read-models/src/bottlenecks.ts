@@ -4,7 +4,7 @@ import type { Dims } from './dimensions.js';
 import { DAY_MS, HOUR_MS, percentile, quotient, rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, type RateFigure } from './grouping.js';
 import { Exchange, reportingCurrency } from './money.js';
-import { exitKind, type PathVisit, scanPaths } from './path.js';
+import { exitKind, scanPaths } from './path.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
@@ -126,7 +126,7 @@ async function scanStays(
   await scanPaths(view, params, null, ({ dims, leadId, visits }) => {
     visits.forEach((visit, index) => {
       if (!isStage(visit.state)) return;
-      const next = visits[index + 1] as PathVisit | undefined;
+      const next = visits[index + 1];
       const stay = {
         leadId,
         dims,

@@ -1,5 +1,5 @@
 import type { Fact } from '#libs/projections/src/projection.js';
-import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
+import { dimensionText, type Dims, LAST_PART, utcDay, valueOf } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { closedMsOf, DEAL_CLOSINGS, type Deal, holdEndMs, type LeadRow, type Money, type Visit } from './lead-row.js';
 import type { ReportParams } from './report-params.js';
@@ -159,7 +159,7 @@ export class DealPast {
     return this.numbers[5] === 1 ? 'long' : 'short';
   }
   get leadType(): string | null {
-    return this.dims.values[3] as string | null;
+    return valueOf(this.dims, 'leadType');
   }
 
   /** How it ended by `atMs`; null while it was open. */

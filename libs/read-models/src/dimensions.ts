@@ -29,6 +29,10 @@ export interface Dims {
   readonly values: readonly (string | null)[];
 }
 
+/** One of a fact's values. */
+export const valueOf = (dims: Dims, dimension: Dimension): string | null =>
+  dims.values[DIMENSIONS.indexOf(dimension)] ?? null;
+
 const interned = new Map<string, Dims>();
 const MOST_INTERNED = 100_000;
 

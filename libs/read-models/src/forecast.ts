@@ -1,4 +1,5 @@
-import { rate } from './figures.js';
+import { valueOf } from './dimensions.js';
+import { DAY_MS, rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, type RateFigure } from './grouping.js';
 import { reportingCurrency, Weighted } from './money.js';
 import { type Expected, marketFactorPpm, measuredOf, scanExpected, type Won } from './open-pipeline.js';
@@ -167,18 +168,17 @@ export async function forecastReport(view: ReadView, params: ReportParams, conte
 }
 
 function listed({ deal, now, unverified, value, what }: Expected): LeftOut {
-  const [, , , , , , , team, owner] = deal.dims.values as (string | null)[];
   return {
     leadId: deal.leadId,
     dealId: deal.dealId,
     why: what === 'open' ? 'unverified' : what,
     stage: now.stage,
     ...value,
-    expectedCloseDate: now.closeDay === null ? null : new Date(now.closeDay * 86_400_000).toISOString().slice(0, 10),
+    expectedCloseDate: now.closeDay === null ? null : new Date(now.closeDay * DAY_MS).toISOString().slice(0, 10),
     unverifiedSince:
       unverified && now.unverifiedSinceMs !== null ? new Date(now.unverifiedSinceMs).toISOString() : null,
-    team: team ?? null,
-    owner: owner ?? null,
+    team: valueOf(deal.dims, 'team'),
+    owner: valueOf(deal.dims, 'owner'),
   };
 }
 

@@ -445,7 +445,7 @@ describe('pipeline reports against plain events', () => {
         .map(({ deal }) => {
           const amounts = deal.told(Infinity).filter((e) => data(e).amount ?? data(e).new?.amountMinor);
           const amount = data(deal.closing as RecordedEvent).amount;
-          const last = amounts.filter((e) => e !== deal.closing).at(-1) as RecordedEvent;
+          const last = amounts.findLast((e) => e !== deal.closing) as RecordedEvent;
           // A win without an amount is one for what the deal was known to be worth, in the deal's own currency.
           const minor = amount?.amountMinor ?? (data(last).amount ?? data(last).new).amountMinor;
           const currency = amount?.currency ?? (data(last).amount ?? data(last).new).currency;
@@ -468,15 +468,18 @@ describe('pipeline reports against plain events', () => {
           unverified: { count: mine(open).filter(isUnverified).length },
         });
         expect(await drill(figures.excluded.onHold.drill)).toEqual(idsOf(mine(held)));
-        const currencies = [
-          ...new Set([...mine(open).map(({ now }) => now.currency), ...mine(won).map(({ currency }) => currency)]),
+        const currencies: string[] = [
+          ...new Set<string>([
+            ...mine(open).map(({ now }) => now.currency),
+            ...mine(won).map(({ currency }) => currency),
+          ]),
         ].sort();
         expect(figures.currencies.map(({ currency }: Any) => currency)).toEqual(currencies);
         for (const answer of figures.currencies) {
           const here = mine(open).filter(({ now }) => now.currency === answer.currency);
           const sold = mine(won).filter(({ currency }) => currency === answer.currency);
-          const months = [
-            ...new Set(
+          const months: string[] = [
+            ...new Set<string>(
               [...here.map(({ now }) => now.closeDate), ...sold.map(({ date }) => date)].map((d) => d.slice(0, 7)),
             ),
           ].sort();
@@ -555,9 +558,12 @@ describe('pipeline reports against plain events', () => {
         const entry = lead.at(asOfMs);
         if (entry === undefined || ['CUSTOMER', 'LOST'].includes(data(entry).toState)) return [];
         const state = data(entry).toState as string;
-        const kinds = [...EITHER, ...(['LEAD', 'RECYCLED'].includes(state) ? ['BehaviourRecorded'] : FROM_SAL)];
+        const kinds = new Set([
+          ...EITHER,
+          ...(['LEAD', 'RECYCLED'].includes(state) ? ['BehaviourRecorded'] : FROM_SAL),
+        ]);
         const acts = lead.events
-          .filter((e) => kinds.includes(e.type) || e.type === 'TransitionVoided')
+          .filter((e) => kinds.has(e.type) || e.type === 'TransitionVoided')
           .map((e) => lead.timeOf(e))
           .filter((ms) => ms <= asOfMs);
         const lastMs = Math.max(lead.timeOf(entry), ...acts);

@@ -663,6 +663,21 @@ describe('forecast accuracy (7.25)', () => {
 });
 
 describe('corrected times', () => {
+  it('tell nothing about the deal before, however early a change is moved', async () => {
+    const lead = opened(1_000_000, { dealStage: 'demo' }, at('2018-04-02'));
+    lead.recycled(at('2018-05-10')).sql(at('2018-05-11'));
+    lead.opportunity(at('2018-05-12'), 500, { dealStage: 'demo', expectedCloseDate: '2018-06-30' });
+    const change = dealFact(lead, 'DealStageChanged', at('2018-05-13'), { from: 'demo', to: 'negotiation' });
+    lead.fact('OccurredAtCorrected', at('2018-05-14'), {
+      correctedEventId: change,
+      old: '2018-05-13T00:00:00.000Z',
+      new: '2018-04-05T00:00:00.000Z',
+    });
+    // Of the first deal, silent in demo for more than 21 days and never in negotiation.
+    expect((await report('stale', { asOf: '2018-05-09' })).items).toMatchObject([{ dealStage: 'demo' }]);
+    expect((await report('stale', { asOf: '2018-06-09' })).items).toMatchObject([{ dealStage: 'negotiation' }]);
+  });
+
   it('move a deal change and an act to their new time', async () => {
     const lead = opened(1_000_000, { dealStage: 'meeting_booked' });
     const change = dealFact(lead, 'DealStageChanged', at('2018-04-10'), { from: 'meeting_booked', to: 'demo' });

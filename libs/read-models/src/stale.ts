@@ -1,5 +1,6 @@
 import { silentFromMs } from '#libs/lead/src/silence.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import { valueOf } from './dimensions.js';
 import { DAY_MS, quotient, rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, type RateFigure } from './grouping.js';
 import { closedMsOf, type LeadRow, type Visit } from './lead-row.js';
@@ -72,7 +73,7 @@ async function scanJudged(
   const states = params.filter.state;
   await scanPulses(view, params, (pulse) => {
     if (states !== undefined && !states.includes(pulse.state)) return;
-    const limitMs = stages.limitMs(pulse.dims.values[3] as string | null, pulse.state, pulse.dealStage);
+    const limitMs = stages.limitMs(valueOf(pulse.dims, 'leadType'), pulse.state, pulse.dealStage);
     const ageMs =
       params.asOfMs - silentFromMs({ sinceMs: pulse.lastActivityMs, pauses: pulse.pauses, wentStale: false });
     const isStale = !pulse.onHold && limitMs !== null && ageMs > limitMs;
@@ -126,7 +127,6 @@ export async function staleReport(view: ReadView, params: ReportParams, { polici
 }
 
 function item(lead: Judged, row: LeadRow | undefined, asOfMs: number): StaleItem {
-  const [teamId, ownerId] = lead.dims.values.slice(7) as (string | null)[];
   const deal = row?.deals.findLast(
     (one) => (row.visits[one.openedIn] as Visit).enteredMs <= asOfMs && (closedMsOf(row, one) ?? Infinity) > asOfMs,
   );
@@ -137,8 +137,8 @@ function item(lead: Judged, row: LeadRow | undefined, asOfMs: number): StaleItem
     lastActivityAt: new Date(lead.lastActivityMs).toISOString(),
     ageDays: quotient(lead.ageMs, DAY_MS, 4) as number,
     limitDays: quotient(lead.limitMs as number, DAY_MS, 4) as number,
-    teamId: teamId ?? null,
-    ownerId: ownerId ?? null,
+    teamId: valueOf(lead.dims, 'team'),
+    ownerId: valueOf(lead.dims, 'owner'),
     deal:
       deal === undefined
         ? null
