@@ -422,6 +422,36 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
     },
   );
 
+  run('scores the leads there are under a model that is activated for them', async () => {
+    const lead = uuid(61);
+    const body = { ...capture(lead, 'Hanna', 'fair'), role: 'decision_maker', interest: { kind: 'passive' } };
+    await command(marketing, '/v1/leads', body, 201);
+    await command(marketing, `/v1/leads/${lead}/behaviours`, { kind: 'guide' });
+    const models = '/v1/config/scoring-models';
+    const { document } = (await admin.get(`${models}/default`)).body.versions[0];
+    const thresholds = { ...document.thresholds, mql: { minTotal: 25, minGrade: 'C' } };
+    const draft = { id: 'default', document: { ...document, name: 'Easier', thresholds } };
+    const configured = async (path: string, sent: object) => {
+      const answer = await admin.call('POST', path, { body: sent });
+      if (answer.status >= 300) throw new Error(`${path}: ${JSON.stringify(answer.body)}`);
+    };
+    await configured(models, draft);
+    for (const party of ['marketing', 'sales']) await configured(`${models}/default/versions/2/approve`, { party });
+    await configured(`${models}/default/versions/2/activate`, { rescoreExisting: true });
+    await setClock('2026-03-12T13:00:00.000Z');
+    const { items } = (await told(rita.get(`/v1/leads/${lead}/timeline`))).body;
+    expect(items.slice(-4).map(({ type }: { type: string }) => type)).toEqual([
+      'LeadScored',
+      'MarkedMQL',
+      'HandedOffToSales',
+      'SlaClockStarted',
+    ]);
+    expect(items.at(-4).data).toMatchObject({ cause: 'model_activated', modelVersion: 2 });
+    const under = async (version: number) =>
+      (await told(rita.get(`/v1/leads/${lead}/score?modelVersion=${version}`))).body.thresholds.mql.met;
+    expect([await under(1), await under(2)]).toEqual([false, true]);
+  });
+
   run(
     'refuses bad input with the code of the specification and appends nothing',
     async () => {
