@@ -85,7 +85,8 @@ export const qualificationRules: Rules<
     transition: true,
     stops: (decision) => [decision.clock('recycle_reengagement')],
     decide(decision, { serviceCaseId, offer, note, ...handoff }) {
-      mark(decision, 'MarkedServiceQualified', { basis: 'service', serviceCaseId, offer, note }, handoff);
+      const own = { basis: 'service' as const, serviceCaseId, offer, note, ...scoreSnapshot(standing(decision)) };
+      mark(decision, 'MarkedServiceQualified', own, handoff);
     },
   },
 

@@ -327,6 +327,7 @@ export const leadEventSchemas = {
   }),
   MarkedServiceQualified: z.object({
     ...base, ...transition, basis: z.literal('service'), serviceCaseId: id.optional(), offer: z.enum(['upgrade', 'cross_sell']), note,
+    modelVersion: z.int().optional(), total: milliPoints.optional(), grade: grade.optional(),
   }),
   HandedOffToSales: z.object({
     ...base, handoffId: id, teamId: id, ownerId: id.optional(), agreementId: id, agreementVersion: z.int(), summary: text,
