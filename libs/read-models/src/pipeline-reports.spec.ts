@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { ROW_TABLE, rowPartition } from '#libs/projections/src/projection.js';
 import { at, Past, type PastLead, policyBook, viewOf } from './given-when-then.js';
 import type { Query } from './report-params.js';
 import { drillLeads, listLeads, type ReportName, runReport } from './reports.js';
@@ -463,6 +464,18 @@ describe('stale leads (7.19)', () => {
     expect((await stale('2018-04-27')).total.stale.numerator).toBe(1);
     expect((await stale('2018-05-02')).total.stale.denominator).toBe(0);
     expect((await stale('2018-02-01')).items).toMatchObject([{ state: 'SQL', ageDays: 30 }]);
+  });
+
+  it('keeps a lead that a machine visits as small as others, and knows its last act and the silences before', async () => {
+    const lead = past.lead().captured(at('2018-01-01'));
+    for (let n = 0; n < 600; n += 1) lead.fact('BehaviourRecorded', at('2018-05-01') + n * 60_000);
+    lead.fact('BehaviourRecorded', at('2018-05-20'));
+    expect((await stale('2018-04-15')).items).toMatchObject([{ lastActivityAt: '2018-01-01T00:00:00.000Z' }]);
+    expect((await stale('2018-08-30')).items).toMatchObject([{ lastActivityAt: '2018-05-20T00:00:00.000Z' }]);
+    expect((await stale('2018-08-18')).items).toEqual([]);
+    const view = await viewOf(past);
+    const [packed] = await view.get(ROW_TABLE, rowPartition(lead.leadId), [lead.leadId]);
+    expect(packed?.length).toBeLessThan(4000);
   });
 
   it('pages through the longest silent first', async () => {

@@ -109,7 +109,8 @@ export interface Pulse {
 export async function scanPulses(view: ReadView, params: ReportParams, use: (pulse: Pulse) => void): Promise<void> {
   const passes = dimensionFilter(params);
   const { asOfMs } = params;
-  await scanFacts(view, PULSE_TABLE, utcDay(asOfMs), LAST_PART, ({ dims, key, numbers, rest }) => {
+  await scanFacts(view, PULSE_TABLE, utcDay(asOfMs), LAST_PART, (fact) => {
+    const { dims, key, numbers } = fact;
     const base = numbers[0] as number;
     if (base > asOfMs || !passes(dims)) return;
     let index = 1;
@@ -144,11 +145,11 @@ export async function scanPulses(view: ReadView, params: ReportParams, use: (pul
     }
     let dealStage: string | null = null;
     if (state === 'OPPORTUNITY') {
+      let place = -1;
       for (; index < numbers.length; index += 2) {
-        if (base + (numbers[index + 1] as number) <= asOfMs) {
-          dealStage = (rest as string[])[numbers[index] as number] as string;
-        }
+        if (base + (numbers[index + 1] as number) <= asOfMs) place = numbers[index] as number;
       }
+      dealStage = place < 0 ? null : ((fact.rest as string[])[place] as string);
     }
     use({ leadId: key, dims, state, dealStage, lastActivityMs, pauses, onHold });
   });
