@@ -32,7 +32,7 @@ const STEPS = LADDER.length;
 const ladderIndex = new Map<string, number>(LADDER.map((state, index) => [state, index]));
 
 /** Per lead or lead-cycle: when it reached (or, strictly, first entered) each ladder state; Infinity: not by asOf. */
-export function reachTimes(path: Path, mode: string, basis: string): number[][] {
+export function reachTimes(path: Pick<Path, 'visits'>, mode: string, basis: string): number[][] {
   const units = new Map<number, number[]>();
   for (const visit of path.visits) {
     const rank = ladderIndex.get(visit.state);

@@ -135,6 +135,7 @@ function decode(fact: FactRow, asOfMs: number): Path {
     }
     holdMs = map;
   }
+  let marks: PathMarks | undefined;
   return {
     leadId: key,
     dims,
@@ -142,7 +143,7 @@ function decode(fact: FactRow, asOfMs: number): Path {
     visits,
     holdMs,
     get marks() {
-      return loadMarks(fact.rest as PackedMarks | undefined, numbers[BASE] as number, asOfMs);
+      return (marks ??= loadMarks(fact.rest as PackedMarks | undefined, numbers[BASE] as number, asOfMs));
     },
   };
 }

@@ -195,7 +195,7 @@ function timeZone(text: string | null, fallback: string): string {
 }
 
 /** A local date means its start in `tz`; else RFC 3339 with an offset. */
-function atInstant(name: string, text: string, tz: string): number {
+export function atInstant(name: string, text: string, tz: string): number {
   try {
     if (DATE.test(text)) return Temporal.PlainDate.from(text).toZonedDateTime(tz).epochMilliseconds;
     if (INSTANT.test(text)) return Temporal.Instant.from(text).epochMilliseconds;

@@ -10,6 +10,12 @@ import { forecastLeads, forecastParams, forecastReport } from './forecast.js';
 import { forecastAccuracyLeads, forecastAccuracyParams, forecastAccuracyReport } from './forecast-accuracy.js';
 import { funnelLeads, funnelParams, funnelReport } from './funnel.js';
 import { leadList, leadListParams, leadsById } from './lead-list.js';
+import { leakLeads, leakParams, leakReport } from './leak.js';
+import { lossReasonsLeads, lossReasonsParams, lossReasonsReport } from './loss-reasons.js';
+import { markedPeriods } from './marker.js';
+import { prospectsLeads, prospectsParams, prospectsReport } from './prospects.js';
+import { qualifiedLeads, qualifiedParams, qualifiedReport } from './qualified.js';
+import { recyclingLeads, recyclingParams, recyclingReport } from './recycling.js';
 import { invalidParameter } from './report-error.js';
 import {
   type ParamSpec,
@@ -23,6 +29,9 @@ import {
   requiredOpportunitiesParams,
   requiredOpportunitiesReport,
 } from './required-opportunities.js';
+import { returnsLeads, returnsParams, returnsReport } from './returns.js';
+import { revenueLeads, revenueParams, revenueReport } from './revenue.js';
+import { salEffectLeads, salEffectParams, salEffectReport } from './sal-effect.js';
 import { salesCycleLeads, salesCycleParams, salesCycleReport } from './sales-cycle.js';
 import { breaches, breachesParams, runningClocks, runningClocksParams, slaLeads, slaParams, slaReport } from './sla.js';
 import { stageBenchmarksLeads, stageBenchmarksParams, stageBenchmarksReport } from './stage-benchmarks.js';
@@ -30,6 +39,7 @@ import { stageDurationsLeads, stageDurationsParams, stageDurationsReport } from 
 import { staleLeads, staleParams, staleReport } from './stale.js';
 import { stockLeads, stockParams, stockReport } from './stock.js';
 import type { ReadView } from './store/read-store.js';
+import { velocityLeads, velocityParams, velocityReport } from './velocity.js';
 import { winRateLeads, winRateParams, winRateReport } from './win-rate.js';
 
 interface Report {
@@ -52,7 +62,16 @@ const REPORTS = {
   acceptance: { params: acceptanceParams, run: acceptanceReport, leads: acceptanceLeads },
   sla: { params: slaParams, run: slaReport, leads: slaLeads },
   'sales-cycle': { params: salesCycleParams, run: salesCycleReport, leads: salesCycleLeads },
+  velocity: { params: velocityParams, run: velocityReport, leads: velocityLeads },
+  qualified: { params: qualifiedParams, run: qualifiedReport, leads: qualifiedLeads },
   'win-rate': { params: winRateParams, run: winRateReport, leads: winRateLeads },
+  'loss-reasons': { params: lossReasonsParams, run: lossReasonsReport, leads: lossReasonsLeads },
+  recycling: { params: recyclingParams, run: recyclingReport, leads: recyclingLeads },
+  leak: { params: leakParams, run: leakReport, leads: leakLeads },
+  returns: { params: returnsParams, run: returnsReport, leads: returnsLeads },
+  prospects: { params: prospectsParams, run: prospectsReport, leads: prospectsLeads },
+  'sal-effect': { params: salEffectParams, run: salEffectReport, leads: salEffectLeads },
+  revenue: { params: revenueParams, run: revenueReport, leads: revenueLeads },
   forecast: { params: forecastParams, run: forecastReport, leads: forecastLeads },
   coverage: { params: coverageParams, run: coverageReport, leads: coverageLeads },
   'required-opportunities': {
@@ -85,12 +104,18 @@ function heading(params: ReportParams, context: QueryContext) {
 }
 
 /**
- * `/v1/reports/<name>`: the report's figures by row and in total.
+ * `/v1/reports/<name>`: the report's figures by row and in total; with `marker` also those of the period before and after it.
  * Throws `ReportError` for parameters it does not understand or cannot answer.
  */
 export async function runReport(view: ReadView, name: ReportName, query: Query, context: QueryContext) {
   const report: Report = REPORTS[name];
-  const params = parseReportParams(report.params, query, context);
+  const { marker, ...asked } = query;
+  const params = parseReportParams(report.params, report.params.period === true ? asked : query, context);
+  const marked = marker === undefined ? null : markedPeriods(params, marker);
+  const run = async (part: ReportParams) => ({
+    period: { from: iso(part.fromMs), to: iso(part.toMs) },
+    ...(await report.run(view, part, context)),
+  });
   const body = await report.run(view, params, context);
   return {
     report: name,
@@ -102,6 +127,9 @@ export async function runReport(view: ReadView, name: ReportName, query: Query, 
     ...params.choices,
     filter: params.filter,
     ...body,
+    ...(marked === null
+      ? {}
+      : { marker: { at: iso(marked.atMs), before: await run(marked.before), after: await run(marked.after) } }),
   };
 }
 

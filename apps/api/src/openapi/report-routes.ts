@@ -11,14 +11,23 @@ import { forecastAccuracyParams } from '#libs/read-models/src/forecast-accuracy.
 import { forecastParams } from '#libs/read-models/src/forecast.js';
 import { funnelParams } from '#libs/read-models/src/funnel.js';
 import { leadListParams } from '#libs/read-models/src/lead-list.js';
+import { leakParams } from '#libs/read-models/src/leak.js';
+import { lossReasonsParams } from '#libs/read-models/src/loss-reasons.js';
+import { prospectsParams } from '#libs/read-models/src/prospects.js';
+import { qualifiedParams } from '#libs/read-models/src/qualified.js';
+import { recyclingParams } from '#libs/read-models/src/recycling.js';
 import type { ParamSpec } from '#libs/read-models/src/report-params.js';
 import { requiredOpportunitiesParams } from '#libs/read-models/src/required-opportunities.js';
+import { returnsParams } from '#libs/read-models/src/returns.js';
+import { revenueParams } from '#libs/read-models/src/revenue.js';
+import { salEffectParams } from '#libs/read-models/src/sal-effect.js';
 import { salesCycleParams } from '#libs/read-models/src/sales-cycle.js';
 import { breachesParams, runningClocksParams, slaParams } from '#libs/read-models/src/sla.js';
 import { stageBenchmarksParams } from '#libs/read-models/src/stage-benchmarks.js';
 import { stageDurationsParams } from '#libs/read-models/src/stage-durations.js';
 import { staleParams } from '#libs/read-models/src/stale.js';
 import { stockParams } from '#libs/read-models/src/stock.js';
+import { velocityParams } from '#libs/read-models/src/velocity.js';
 import { winRateParams } from '#libs/read-models/src/win-rate.js';
 import { after, leadId } from '../query-fields.js';
 import { scoreAnswer } from '../leads/lead-score.js';
@@ -26,6 +35,7 @@ import { cardQuery, scoreQuery, timelineQuery } from '../leads/leads.controller.
 import type { Route } from './route.js';
 
 const moment = z.string().optional();
+const marker = moment.describe('A date or instant inside the period: figures before and after it, too');
 
 /** The query of a report as its own parameters say it (libs/read-models/src/report-params.ts reads it). */
 export function queryOf(spec: ParamSpec): z.ZodObject {
@@ -79,7 +89,7 @@ const reportRoute = (spec: ParamSpec, summary: string): Route => ({
   tag: 'Reports',
   summary,
   operationId: `report${spec.report.replaceAll(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase())}`,
-  query: queryOf(spec),
+  query: spec.period === true ? queryOf(spec).extend({ marker }) : queryOf(spec),
   answers: { 200: { description: 'Figures by row and in total', schema: report, name: 'Report' } },
 });
 const listRoute = (path: string, tag: string, operationId: string, spec: ParamSpec, summary: string): Route => ({
@@ -170,7 +180,16 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(acceptanceParams, 'Acceptance of handoffs (7.5).'),
   reportRoute(slaParams, 'Promises kept, and response times (7.6, 7.7).'),
   reportRoute(salesCycleParams, 'Length of the sales cycle (7.8).'),
+  reportRoute(velocityParams, 'Newly qualified leads, month over month (7.9).'),
+  reportRoute(qualifiedParams, 'Qualified leads of a period, and those open now (7.10).'),
   reportRoute(winRateParams, 'Won of won and lost (7.11).'),
+  reportRoute(lossReasonsParams, 'Why deals were lost, and whether their leads were nurtured (7.12).'),
+  reportRoute(recyclingParams, 'Leads sent back to marketing, and those that come again (7.13, 7.14).'),
+  reportRoute(leakParams, 'Where and why leads leave the funnel (7.27).'),
+  reportRoute(returnsParams, 'Accepted by sales, then sent back (7.28).'),
+  reportRoute(prospectsParams, 'Leads that answered (7.30).'),
+  reportRoute(salEffectParams, 'Deals through SAL against those that skipped it (7.31).'),
+  reportRoute(revenueParams, 'Won revenue against the period before (7.32).'),
   reportRoute(forecastParams, 'What open deals are worth by their chances, and expected revenue (7.15).'),
   reportRoute(coverageParams, 'Open pipeline over the revenue still to be won (7.16).'),
   reportRoute(requiredOpportunitiesParams, 'How many opportunities a target takes, by stage (7.17).'),

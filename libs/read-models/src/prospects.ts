@@ -1,0 +1,66 @@
+import { DAY_MS, rate, type Spread, spread } from './figures.js';
+import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
+import { type Path, scanPaths } from './path.js';
+import type { ParamSpec, ReportParams } from './report-params.js';
+import type { ReadView } from './store/read-store.js';
+
+/** Spec 7.30: of the leads captured in the period, those that two-way communication exists with by asOf, and the days it took. */
+export const prospectsParams: ParamSpec = { report: 'prospects', period: true, by: true, groupBy: true };
+
+export interface ProspectsFigures {
+  readonly captured: CountFigure;
+  readonly prospects: RateFigure;
+  /** From the capture to the first two-way contact. */
+  readonly daysToTwoWay: Spread & { readonly drill: string };
+}
+
+interface Counts {
+  captured: number;
+  readonly times: number[];
+}
+
+const capturedMs = ({ visits }: Path): number => (visits[0] as Path['visits'][number]).enteredMs;
+
+export async function prospectsReport(view: ReadView, params: ReportParams) {
+  const groups = new Groups<Counts>(params, () => ({ captured: 0, times: [] }));
+  await scanPaths(view, params, params.fromMs, (path) => {
+    const atMs = capturedMs(path);
+    if (!inPeriod(params, atMs)) return;
+    const { twoWayMs } = path.marks;
+    for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+      if (counts === null) continue;
+      counts.captured += 1;
+      if (twoWayMs !== null) counts.times.push(twoWayMs - atMs);
+    }
+  });
+  return {
+    rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
+    total: figures(groups.total, params),
+  };
+}
+
+function figures({ captured, times }: Counts, params: ReportParams): ProspectsFigures {
+  const link = drillLinks(params);
+  return {
+    captured: { count: captured, drill: link('captured') },
+    prospects: {
+      numerator: times.length,
+      denominator: captured,
+      rate: rate(times.length, captured),
+      drill: link('prospects'),
+      drillDenominator: link('captured'),
+    },
+    daysToTwoWay: { ...spread(times, DAY_MS), drill: link('prospects') },
+  };
+}
+
+/** Figures: `captured`, `prospects`. */
+export async function prospectsLeads(view: ReadView, params: ReportParams, figure: string): Promise<string[] | null> {
+  if (figure !== 'captured' && figure !== 'prospects') return null;
+  const leads: string[] = [];
+  await scanPaths(view, params, params.fromMs, (path) => {
+    if (!inPeriod(params, capturedMs(path))) return;
+    if (figure === 'captured' || path.marks.twoWayMs !== null) leads.push(path.leadId);
+  });
+  return leads;
+}
