@@ -301,6 +301,26 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
     const [sold] = (await at('/v1/reports/forecast?from=2026-03-01&to=2026-04-01')).total.currencies;
     expect(sold).toMatchObject({ open: { deals: 0 }, won: { deals: 1 } });
     expect((await report(sold.won.drill)).items).toMatchObject([{ leadId: ANNA }]);
+    const march = async (name: string, more = '') =>
+      (await at(`/v1/reports/${name}?from=2026-03-01&to=2026-04-01${more}`)).total;
+    expect(await march('velocity')).toMatchObject({ qualified: { count: 1 }, percent: null, complete: false });
+    expect(await march('qualified')).toMatchObject({ qualified: { count: 1 }, openStock: { count: 0 } });
+    expect(await march('loss-reasons')).toMatchObject({ lost: { count: 0 }, underNurtured: { rate: null } });
+    expect(await march('recycling')).toMatchObject({ recycled: { rate: 0.333333 }, immature: { count: 1 } });
+    expect(await march('prospects')).toMatchObject({ captured: { count: 4 } });
+    expect(await march('sal-effect')).toMatchObject({
+      through: { winRate: { rate: 1 } },
+      skipped: { closed: { count: 0 } },
+    });
+    const returned = (await march('returns')).returned;
+    expect(returned).toMatchObject({ numerator: 1, denominator: 3 });
+    expect((await report(returned.drill)).items).toMatchObject([{ leadId: CARLA }]);
+    const sal = (await march('leak')).stages.find(({ stage }: { stage: string }) => stage === 'SAL');
+    expect(sal.exits).toMatchObject([{ exitKind: 'recycled', reasons: [{ reasonCode: 'timing', numerator: 1 }] }]);
+    const grown = await at('/v1/reports/revenue?from=2026-03-01&to=2026-04-01&marker=2026-03-05');
+    expect(grown.marker.after.total.currencies).toMatchObject([
+      { won: { amountMinor: 1_200_000 }, growth: { rate: null } },
+    ]);
     await at('/v1/sla/clocks');
     await at('/v1/leads?limit=2');
     await at('/v1/audit');
@@ -437,7 +457,8 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
     };
     await configured(models, draft);
     for (const party of ['marketing', 'sales']) await configured(`${models}/default/versions/2/approve`, { party });
-    await configured(`${models}/default/versions/2/activate`, { rescoreExisting: true });
+    const effectiveFrom = '2026-03-12T12:30:00.000Z';
+    await configured(`${models}/default/versions/2/activate`, { effectiveFrom, rescoreExisting: true });
     await setClock('2026-03-12T13:00:00.000Z');
     const { items } = (await told(rita.get(`/v1/leads/${lead}/timeline`))).body;
     expect(items.slice(-4).map(({ type }: { type: string }) => type)).toEqual([
@@ -446,7 +467,7 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
       'HandedOffToSales',
       'SlaClockStarted',
     ]);
-    expect(items.at(-4).data).toMatchObject({ cause: 'model_activated', modelVersion: 2 });
+    expect(items.at(-4).data).toMatchObject({ cause: 'model_activated', modelVersion: 2, occurredAt: effectiveFrom });
     const under = async (version: number) =>
       (await told(rita.get(`/v1/leads/${lead}/score?modelVersion=${version}`))).body.thresholds.mql.met;
     expect([await under(1), await under(2)]).toEqual([false, true]);

@@ -19,6 +19,10 @@ export interface TestClockOptions {
   readonly resumeMerges?: () => Promise<unknown>;
   /** Scores the leads there are under a model that has come into force (`Rescoring.round`). */
   readonly rescore?: () => Promise<unknown>;
+  /** When the next such model comes into force; null: none is to come. */
+  readonly nextRescoringAfter?: (afterMs: number) => number | null;
+  /** Raises and clears alerts by what the views say now (`AlertWatch.round`). */
+  readonly watchAlerts?: () => Promise<number>;
   readonly onError?: (leadId: string, error: unknown) => void;
 }
 
@@ -41,20 +45,23 @@ export class TestClockDriver {
       // Nothing falls due on the way to where the clock begins.
       if (mode === 'continuous' && nowMs >= clock.nowMs()) {
         await viewsCaughtUp();
+        await this.options.rescore?.();
         await this.#sweepOnce();
         for (;;) {
           await viewsCaughtUp();
-          const next = await due.nextDueAfter(clock.nowMs());
-          if (next === null || next > nowMs) break;
+          const dueMs = (await due.nextDueAfter(clock.nowMs())) ?? Infinity;
+          const next = Math.min(dueMs, this.options.nextRescoringAfter?.(clock.nowMs()) ?? Infinity);
+          if (next > nowMs) break;
           clock.set(next);
+          await this.options.rescore?.();
           await this.#sweepOnce();
         }
       }
       clock.set(nowMs);
       await viewsCaughtUp();
-      if (mode === 'continuous' && (await this.options.rescore?.()) !== 0) await viewsCaughtUp();
       if (mode === 'continuous' && (await this.options.moveDeals?.()) !== 0) await viewsCaughtUp();
       if (mode === 'continuous' && (await this.options.resumeMerges?.()) !== 0) await viewsCaughtUp();
+      await this.options.watchAlerts?.();
     });
   }
 
@@ -67,7 +74,13 @@ export class TestClockDriver {
       await this.options.resumeMerges?.();
       await Promise.all(Array.from({ length: instances }, () => this.#sweepOnce()));
       await this.options.viewsCaughtUp();
+      await this.options.watchAlerts?.();
     });
+  }
+
+  /** A round of the alerts between two moves of the clock, once it was set. */
+  watch(round: () => Promise<number>): Promise<number> {
+    return this.#turns.take('clock', () => (this.options.clock.wasSet ? round() : Promise.resolve(0)));
   }
 
   #sweepOnce(): Promise<number> {

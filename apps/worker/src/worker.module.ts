@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { CommandBus, CqrsModule } from '@nestjs/cqrs';
+import { Alerts } from '#apps/api/src/alerts/alerts.js';
 import { AccountCommands } from '#apps/api/src/accounts/account-commands.js';
 import { LeadCommandRequest } from '#apps/api/src/commands/lead-command-request.js';
 import { LeadCommands } from '#apps/api/src/commands/lead-commands.js';
@@ -28,6 +29,7 @@ import { settleCommand } from './settle-command.js';
 import { Sweeper } from './sweeper.js';
 import { TestClockDriver } from './test-clock.js';
 import { TestingController } from './testing.controller.js';
+import { WatchedAlerts } from './watched-alerts.js';
 
 const stageMoves = (clock: Clock, views: Views, bus: CommandBus, policies: PolicyBook, logger: Logger): StageMoves =>
   new StageMoves({
@@ -83,7 +85,13 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
       useFactory: followedAccounts,
       inject: [EVENT_LOG, CLOCK, SETTINGS, LOGGER, Views, Policies, LeadCommands, AccountCommands],
     };
-    if (!options.testClock) return { module: WorkerModule, imports, providers: [accounts] };
+    const alerts = {
+      provide: WatchedAlerts,
+      useFactory: (clock: Clock, logger: Logger, views: Views, policies: Policies, all: Alerts) =>
+        new WatchedAlerts(clock, logger, views, policies, all),
+      inject: [CLOCK, LOGGER, Views, Policies, Alerts],
+    };
+    if (!options.testClock) return { module: WorkerModule, imports, providers: [accounts, alerts] };
     const driver = {
       provide: TestClockDriver,
       useFactory: (
@@ -95,8 +103,9 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
         policies: Policies,
         leads: LeadCommands,
         log: EventLog,
-      ) =>
-        new TestClockDriver({
+      ) => {
+        const scores = rescoring(log, clock, policies, leads, logger);
+        return new TestClockDriver({
           clock,
           due: dueClocksOf(
             () => views.active(),
@@ -108,13 +117,15 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
             await views.caughtUp();
           },
           moveDeals: () => stageMoves(clock, views, bus, policies.book, logger).round(),
-          rescore: () => rescoring(log, clock, policies, leads, logger).round(),
+          rescore: () => scores.round(),
+          nextRescoringAfter: (afterMs) => policies.models.nextRescoringAfter(afterMs),
           resumeMerges: () => mergeResumer(clock, views, leads, logger).round(),
           onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
-        }),
+        });
+      },
       inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands, EVENT_LOG],
     };
-    return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, driver] };
+    return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, alerts, driver] };
   }
 
   onApplicationBootstrap(): void {

@@ -91,6 +91,12 @@ export class ModelBook {
     return this.activation(atMs)?.model ?? null;
   }
 
+  /** When the next model that existing leads are to be scored under comes into force; null: none is to come. */
+  nextRescoringAfter(afterMs: number): number | null {
+    const next = this.#spans.find(({ fromMs, rescoreExisting }) => fromMs > afterMs && rescoreExisting);
+    return next?.fromMs ?? null;
+  }
+
   activation(atMs: number): Activation | null {
     return this.#before(this.#spans.length, atMs);
   }
