@@ -575,7 +575,8 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   RecordFeedback: fact('record-feedback'),
   VoidTransition: decision('void-transition', ['ops']),
   CorrectOccurredAt: decision('correct-occurred-at', ['ops']),
-  RetractBreach: decision('retract-breach', ['ops']),
+  // A manager only within the grace of late evidence (spec §4.4).
+  RetractBreach: decision('retract-breach', ['ops', 'sales_manager']),
   RebaseClock: decision('rebase-clock', ['ops']),
   MergeLeads: decision('merge', ['ops']),
   UnmergeLeads: decision('unmerge', ['ops']),

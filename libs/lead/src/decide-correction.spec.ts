@@ -179,6 +179,25 @@ describe('retracting a breach by hand', () => {
     expect(standingOutcome(lead.lead.clocks.get(clockId)!)).toBe('met');
     expect(lead.refused('RetractBreach', body).code).toBe('UNKNOWN_CLOCK');
   });
+
+  it('is a manager’s only within the grace after the deadline', () => {
+    const manager = { type: 'user', id: 'maria', role: 'sales_manager', teams: ['sales'] } as const;
+    const breached = () => {
+      const lead = given('SAL').at('2026-03-05 09:00').sweep();
+      const { clockId, dueAt } = lead.all('SlaBreached')[0]!;
+      const body = { clockId, evidenceEventId: lead.idOf('AcceptedBySales'), approvedBy: 'boss' };
+      return { lead, body, graceEndsMs: Date.parse(dueAt) + 86_400_000 };
+    };
+    const minute = (ms: number) => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
+    const early = breached();
+    early.lead.at(minute(early.graceEndsMs)).do('RetractBreach', early.body, manager);
+    expect(early.lead.types()).toContain('SlaBreachRetracted');
+    const late = breached();
+    late.lead.at(minute(late.graceEndsMs + 60_000));
+    expect(late.lead.refused('RetractBreach', late.body, manager).code).toBe('GRACE_EXPIRED');
+    late.lead.do('RetractBreach', late.body);
+    expect(late.lead.types()).toContain('SlaBreachRetracted');
+  });
 });
 
 describe('a corrected time moves the promises that hang on it (spec §9.5)', () => {

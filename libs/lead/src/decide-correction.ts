@@ -2,7 +2,7 @@ import type { Decision } from './decision.js';
 import { LeadError } from './errors.js';
 import type { Rules } from './rule.js';
 import type { ClockType } from './events.js';
-import { rebaseClock, restopClock, voidClock, type SlaClock } from './sla-clocks.js';
+import { rebaseClock, restopClock, voidClock, withinGrace, type SlaClock } from './sla-clocks.js';
 import { findEvent, type Transition } from './state.js';
 import { RANK } from './states.js';
 
@@ -112,6 +112,9 @@ export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'Re
       }
       const evidence = findEvent(decision.lead, evidenceEventId);
       decision.guard(evidence !== null, 'UNKNOWN_EVIDENCE', 'no such event in this lead', { field: 'evidenceEventId' });
+      const { isOps, context } = decision;
+      const inGrace = clock !== undefined && withinGrace(clock, context.policies, context.nowMs);
+      decision.guard(isOps || inGrace, 'GRACE_EXPIRED', 'so long after the deadline only ops takes a breach back');
       const second = approvedBy !== decision.context.actor.id;
       decision.guard(second, 'SECOND_APPROVER_REQUIRED', 'a second person approves', { field: 'approvedBy' });
       // At the breach's own time, as for late evidence: at no moment of business time does it stand.

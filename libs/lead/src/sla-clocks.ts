@@ -410,11 +410,12 @@ function settleOne({ clock, nowMs, policies }: ClockAndNow, detectedBy: Detected
 /** Timely evidence that is not too late either: it meets the clock, breach raised or not (spec §6.6.3, §6.7). */
 function inTime(clock: SlaClock, policies: PolicyBook, stopFactMs: number, nowMs: number): boolean {
   if (clock.status === 'paused') return true;
-  return (
-    stopFactMs <= clock.dueAtMs &&
-    nowMs <= clock.dueAtMs + policyOf(clock, policies).agreement.lateEvidenceGraceS * 1000
-  );
+  return stopFactMs <= clock.dueAtMs && withinGrace(clock, policies, nowMs);
 }
+
+/** Whether evidence of a kept promise may still come in, by the agreement the promise was made under (spec §6.7). */
+export const withinGrace = (clock: SlaClock, policies: PolicyBook, nowMs: number): boolean =>
+  nowMs <= clock.dueAtMs + policyOf(clock, policies).agreement.lateEvidenceGraceS * 1000;
 
 function warning(clock: SlaClock, policies: PolicyBook, warnAtMs: number): LeadEvent {
   const { calendar } = policyOf(clock, policies);
