@@ -34,14 +34,20 @@ export function recordContact(contacts: ContactTimes, event: RecordedEvent): boo
   return true;
 }
 
-/** True when the corrected event is the one that told of the first answer: its time is the lead's to keep. */
-export function retimeContact(contacts: ContactTimes, eventId: string, atMs: number): boolean {
+/** Which of these contacts the corrected event is; null: none. The time of the first answer is the lead's to keep. */
+export function retimeContact(
+  contacts: ContactTimes,
+  eventId: string,
+  atMs: number,
+): 'attempts' | 'nurture' | 'twoWay' | null {
   const tag = eventTag(eventId);
-  for (const times of [contacts.attempts, contacts.nurture]) {
-    const found = times.find((one) => one[1] === tag);
-    if (found !== undefined) found[0] = atMs;
+  for (const kind of ['attempts', 'nurture'] as const) {
+    const found = contacts[kind].find((one) => one[1] === tag);
+    if (found === undefined) continue;
+    found[0] = atMs;
+    return kind;
   }
-  return contacts.twoWayTag === tag;
+  return contacts.twoWayTag === tag ? 'twoWay' : null;
 }
 
 type PackedContacts = [attempts: number[], nurture: number[], twoWayTag: number | null];

@@ -904,7 +904,10 @@ function correctOccurredAt(row: LeadRow, data: LeadEventData<'OccurredAtCorrecte
   }
   for (const deal of row.deals) retime(deal.history, data.correctedEventId, newMs);
   retimeAct(row.activities, instant(data.old), newMs);
-  if (retimeContact(row.contacts, data.correctedEventId, newMs)) row.twoWaySinceMs = newMs;
+  const contact = retimeContact(row.contacts, data.correctedEventId, newMs);
+  if (contact === 'twoWay') row.twoWaySinceMs = newMs;
+  // Neither is an interaction of its own: a mailing is none, an answer tells of one.
+  if (contact === 'twoWay' || contact === 'nurture') return;
   const early = row.early.find(([eventId]) => eventId === data.correctedEventId);
   if (early !== undefined) early[1] = newMs;
   else if (newMs < (row.visits[0]?.enteredMs ?? -Infinity)) row.early.push([data.correctedEventId, newMs]);

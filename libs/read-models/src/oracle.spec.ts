@@ -44,6 +44,15 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 
 const policies = new PolicyBook();
 for (const event of defaultConfigEvents(0)) policies.apply(event);
+/** So that leads expire within a history. */
+const EXPIRES_MS = 5 * DAY;
+const pipeline = policies.pipeline('', BEGIN);
+const impatient = { ...pipeline, version: 2, staleDays: { ...pipeline.staleDays, RECYCLED: 5 } };
+for (const [type, data] of [
+  ['PipelineDefined', { ...impatient, occurredAt: iso(0) }],
+  ['PipelineActivated', { version: 2, effectiveFrom: iso(0), occurredAt: iso(0) }],
+] as const)
+  policies.apply({ stream: 'pipeline-default', type, data });
 
 interface Step {
   readonly lead: number;
@@ -190,6 +199,13 @@ class Player {
     duplicate.lastMs = duplicate.beforeMergeMs;
   }
 
+  /** Two-way communication begins once (spec T3). */
+  answered(): boolean {
+    const own = this.lead.past.events.filter(({ stream }) => stream === `lead-${this.lead.leadId}`);
+    const voided = new Set(own.map((e) => (e.data as { voidedEventId?: string }).voidedEventId));
+    return own.some(({ id, type }) => type === 'BecameProspect' && !voided.has(id));
+  }
+
   play(step: Step, nowMs: number): void {
     const { lead } = this;
     if (lead.state === 'MERGED') return;
@@ -218,8 +234,12 @@ class Player {
       lead.append({ type, data: { occurredAt: iso(nowMs - step.late * 60_000), ...data } }, when);
     };
     const behaviours = lead.past.events.filter(
-      ({ stream, type }) => stream === `lead-${lead.leadId}` && ['BehaviourRecorded', 'PutOnHold'].includes(type),
+      ({ data: told, stream, type }) =>
+        stream === `lead-${lead.leadId}` &&
+        (['BehaviourRecorded', 'ContactAttempted', 'NurtureTouchSent', 'PutOnHold'].includes(type) ||
+          (type === 'BecameProspect' && (told as { toState: string }).toState === 'MQL')),
     );
+    const answered = this.answered();
     const mistimed = behaviours[step.value % Math.max(1, behaviours.length)];
     if (mistimed !== undefined) {
       // A hold keeps its order with its end: it is moved to an earlier time only.
@@ -231,6 +251,10 @@ class Player {
       });
     }
     can(() => fact('BehaviourRecorded', { behaviourId: lead.newId('b'), kind: 'page_view', count: 1 }));
+    can(() => {
+      const touch = { trackId: 'drip', step: 1, channel: 'email', contentId: 'guide', oneToMany: false };
+      fact('NurtureTouchSent', touch);
+    });
     can(() => {
       fact('ContactAttempted', { attemptId: lead.newId('a'), channel: 'phone', qualifies: true, outcome: 'voicemail' });
       this.stop('first_contact', Math.max(nowMs - step.late * 60_000, 0), nowMs);
@@ -279,7 +303,8 @@ class Player {
     const recycle = (): void => {
       const { dealId } = lead;
       const closed = dealId === null ? {} : { closedDealId: dealId };
-      this.go('RecycledNotReady', 'RECYCLED', atMs, nowMs, { reasonCode: 'timing', ...closed });
+      const reasonCode = step.value % 3 === 0 ? 'no_initiative' : 'timing';
+      this.go('RecycledNotReady', 'RECYCLED', atMs, nowMs, { reasonCode, ...closed });
       lead.dealId = null;
       this.requalifying = false;
       this.cancelAll('recycled', atMs, nowMs);
@@ -289,7 +314,10 @@ class Player {
       const dealId = lead.dealId ?? lead.newId('deal');
       const amount = step.value % 3 === 0 ? { amountMinor: step.value, currency: 'USD' } : null;
       if (won) this.go('DealWon', 'CUSTOMER', atMs, nowMs, { dealId, amount, closedAt: iso(atMs) });
-      else this.go('DealLost', 'LOST', atMs, nowMs, { dealId, amount, reasonCode: 'price' });
+      else {
+        const reasonCode = step.value % 4 === 0 ? 'decision_maker_left' : 'price';
+        this.go('DealLost', 'LOST', atMs, nowMs, { dealId, amount, reasonCode, nurtureTouches: step.value % 5 });
+      }
       lead.dealId = null;
       this.requalifying = false;
       this.cancelAll('lost', atMs, nowMs);
@@ -317,7 +345,7 @@ class Player {
         can(() => out('MarkedJunk'));
         break;
       case 'LEAD':
-        can(() => this.go('BecameProspect', 'PROSPECT', atMs, nowMs));
+        if (!answered) can(() => this.go('BecameProspect', 'PROSPECT', atMs, nowMs));
         can(mark);
         can(mark);
         can(skip);
@@ -329,10 +357,11 @@ class Player {
         can(() => out('Disqualified'));
         break;
       case 'MQL':
-        can(() => {
-          const data = { fromState: 'MQL', toState: 'MQL', cycleNo: 1, stageVisitNo: 1 } as const;
-          lead.fact('BecameProspect', nowMs, { ...data, evidenceEventId: 'x', channel: 'email' }, when);
-        });
+        if (!answered)
+          can(() => {
+            const data = { fromState: 'MQL', toState: 'MQL', cycleNo: 1, stageVisitNo: 1 } as const;
+            lead.fact('BecameProspect', nowMs, { ...data, evidenceEventId: 'x', channel: 'email' }, when);
+          });
         can(() => {
           this.go('QualificationWithdrawn', 'LEAD', atMs, nowMs, { reason: 'error' });
           this.cancelAll('withdrawn', atMs, nowMs);
@@ -384,7 +413,8 @@ class Player {
               can(() => {
                 const dealId = lead.newId('deal');
                 const amount = { amountMinor: 1000 + step.value, currency: 'EUR' };
-                const data = { dealId, amount, dealStage: 'demo', expectedCloseDate: '2018-09-01', horizon: 'short' };
+                const dealStage = step.value % 2 === 0 ? 'demo' : 'negotiation';
+                const data = { dealId, amount, dealStage, expectedCloseDate: '2018-09-01', horizon: 'short' };
                 this.go('OpportunityOpened', 'OPPORTUNITY', atMs, nowMs, data);
                 lead.dealId = dealId;
               });
@@ -701,6 +731,7 @@ function clocksOf(lead: OracleLead): Any[] {
       const { clockId } = data(started);
       const clock: Any = {
         type: data(started).clockType,
+        startedMs: Date.parse(data(started).startedAt),
         dueMs: Date.parse(data(started).dueAt),
         owner: data(started).ownerId ?? lead.ownership.get(started.id)?.owner ?? null,
         team: data(started).teamId ?? lead.ownership.get(started.id)?.team ?? null,
@@ -746,6 +777,21 @@ function outcome(clock: Any, asOfMs: number): 'met' | 'standing' | null {
   return 'standing';
 }
 
+/** Handoffs whose MQL stands, with the visit they were made in. */
+function offersOf(lead: OracleLead): { offer: RecordedEvent; visit: OracleVisit }[] {
+  let current: RecordedEvent | null = null;
+  const before: (RecordedEvent | null)[] = [];
+  return lead.events.flatMap((e) => {
+    if (e.type === 'TransitionVoided') current = before.pop() ?? null;
+    else if (data(e).toState !== undefined && data(e).fromState !== data(e).toState) {
+      before.push(current);
+      current = e;
+    }
+    const visit = lead.visits.find(({ event }) => event === current);
+    return e.type === 'HandedOffToSales' && visit !== undefined ? [{ offer: e, visit }] : [];
+  });
+}
+
 function closingsOf(lead: OracleLead): Any[] {
   return lead.visits
     .filter(({ event }) => event.type === 'DealWon' || event.type === 'DealLost' || data(event).closedDealId)
@@ -759,14 +805,22 @@ function closingsOf(lead: OracleLead): Any[] {
         .filter((e) => ['BehaviourRecorded', 'ContactAttempted'].includes(e.type))
         .map((e) => lead.timeOf(e));
       const entry = (state: string) => inCycle.find((one) => one.state === state)?.enteredMs ?? null;
+      const begunMs = (inCycle[0] as OracleVisit).enteredMs;
+      const stages = earlier.filter((e) => data(e).dealStage && lead.visits.some((one) => one.event === e));
       return {
+        reason: data(event).reasonCode ?? null,
+        stage: stages.length === 0 ? null : data(stages.at(-1) as RecordedEvent).dealStage,
+        way: inCycle.some(({ state }) => state === 'SAL') ? 'through' : 'skipped',
+        broken: clocksOf(lead).some(
+          (clock) => clock.breached && !clock.retracted && clock.startedMs >= begunMs && clock.dueMs <= visit.enteredMs,
+        ),
         kind: event.type === 'DealWon' ? 'won' : event.type === 'DealLost' ? 'lost' : 'recycled',
         closedMs: visit.enteredMs,
         amount: data(event).amount ?? known.at(-1) ?? null,
         starts: {
           // Facts recorded later still tell when it began.
           interaction: Math.min((lead.visits[0] as OracleVisit).enteredMs, ...interactions),
-          cycle: (inCycle[0] as OracleVisit).enteredMs,
+          cycle: begunMs,
           sql: entry('SQL'),
           opportunity: entry('OPPORTUNITY'),
         },
@@ -900,16 +954,8 @@ const oracles: Partial<Record<ReportName, Oracle>> = {
     items: (leads, asked) =>
       leads.flatMap((lead) => {
         const items: Item[] = [];
-        let current: RecordedEvent | null = null;
-        const before: (RecordedEvent | null)[] = [];
-        const isStanding = (e: RecordedEvent) => lead.visits.some(({ event }) => event === e);
-        lead.events.forEach((e, index) => {
-          if (e.type === 'TransitionVoided') current = before.pop() ?? null;
-          else if (data(e).toState !== undefined && data(e).fromState !== data(e).toState) {
-            before.push(current);
-            current = e;
-          }
-          if (e.type !== 'HandedOffToSales' || current === null || !isStanding(current)) return;
+        offersOf(lead).forEach(({ offer: e }) => {
+          const index = lead.events.indexOf(e);
           const atMs = Date.parse(data(e).occurredAt);
           if (atMs > asked.asOfMs || !within(asked, atMs)) return;
           const decision = lead.visits.find(({ event }) => lead.events.indexOf(event) > index);
@@ -1086,6 +1132,326 @@ const oracles: Partial<Record<ReportName, Oracle>> = {
   },
 };
 
+/** How a lead left the funnel; null: it is in it. */
+const WAYS_OUT: Record<string, string> = {
+  RejectedBySales: 'rejected',
+  RecycledNotReady: 'recycled',
+  DealLost: 'lost',
+  Disqualified: 'disqualified',
+  MarkedJunk: 'junk',
+};
+const wayOut = ({ event }: OracleVisit): string | null => WAYS_OUT[event.type] ?? null;
+/** The whole life, or each cycle by itself. */
+function unitsOf(lead: OracleLead, asked: Asked): OracleVisit[][] {
+  const visits = visitsBy(lead, asked.asOfMs);
+  if (asked.choices.basis === 'lead') return visits.length === 0 ? [] : [visits];
+  return [...new Set(visits.map(({ cycle }) => cycle))].map((n) => visits.filter(({ cycle }) => cycle === n));
+}
+const before = (lead: OracleLead, visit: OracleVisit): OracleVisit | undefined =>
+  lead.visits[lead.visits.indexOf(visit) - 1];
+/** Groups by a name, the most frequent first, those without one last. */
+const named = <T>(items: readonly T[], nameOf: (item: T) => string | null): [string | null, T[]][] =>
+  [...new Set(items.map(nameOf))]
+    .map((name): [string | null, T[]] => [name, items.filter((item) => nameOf(item) === name)])
+    .sort(([a, m], [b, n]) => n.length - m.length || (a === null ? 1 : b === null ? -1 : a < b ? -1 : 1));
+const HORIZON_MS = 20 * DAY;
+
+Object.assign(oracles, {
+  leak: {
+    items: (leads, asked) =>
+      leads.flatMap((lead) =>
+        unitsOf(lead, asked).flatMap((unit) =>
+          LADDER.slice(0, -1).flatMap((stage, index) => {
+            const atMs = reached(unit, stage, asked.choices.mode as string);
+            if (atMs === null || !within(asked, atMs)) return [];
+            const last = unit.at(-1) as OracleVisit;
+            const advanced = reached(unit, LADDER[index + 1] as LeadStateName, 'reached') !== null;
+            const what = advanced ? 'advanced' : (wayOut(last) ?? 'inside');
+            return [{ leadId: lead.leadId, dims: lead.dims, atMs, stage, what, reason: data(last.event).reasonCode }];
+          }),
+        ),
+      ),
+    figures: (items) => ({
+      stages: LADDER.slice(0, -1).map((s) => {
+        const here = items.filter(({ stage }) => stage === s);
+        const left = here.filter(({ what }) => what !== 'advanced' && what !== 'inside');
+        return {
+          stage: s,
+          reached: counted(here),
+          advanced: rated(
+            here.filter(({ what }) => what === 'advanced'),
+            here,
+          ),
+          leak: rated(left, here),
+          inside: rated(
+            here.filter(({ what }) => what === 'inside'),
+            here,
+          ),
+          exits: Object.values(WAYS_OUT)
+            .filter((way) => left.some(({ what }) => what === way))
+            .map((exitKind) => {
+              const these = left.filter(({ what }) => what === exitKind);
+              const reasons = named(these, ({ reason }) => reason);
+              return {
+                exitKind,
+                ...rated(these, here),
+                reasons: reasons.map(([reasonCode, some]) => ({ reasonCode, ...rated(some, here) })),
+              };
+            }),
+        };
+      }),
+    }),
+  },
+  returns: {
+    items: (leads, asked) =>
+      leads.flatMap((lead) => {
+        const cycles = unitsOf(lead, { ...asked, choices: { basis: 'cycle' } }).flatMap((unit) => {
+          const accepted = unit.find(({ state }) => state === 'SAL');
+          if (accepted === undefined) return [];
+          const exit = unit.find(
+            (visit) =>
+              ['recycled', 'disqualified'].includes(wayOut(visit) as string) &&
+              ['SAL', 'SQL'].includes(before(lead, visit)?.state as string),
+          );
+          const offers = offersOf(lead).filter(({ visit }) => unit.includes(visit));
+          const last = offers.at(-1);
+          const sinceMs = last === undefined ? (unit[0] as OracleVisit).enteredMs : lead.timeOf(last.offer);
+          const attempted = lead.events.some(
+            (e) =>
+              e.type === 'ContactAttempted' && lead.timeOf(e) >= sinceMs && lead.timeOf(e) <= (exit?.enteredMs ?? 0),
+          );
+          const end = exit === undefined ? null : wayOut(exit);
+          return [{ leadId: lead.leadId, dims: lead.dims, atMs: accepted.enteredMs, end, attempted }];
+        });
+        const units = asked.choices.basis === 'cycle' ? cycles : cycles.slice(0, 1);
+        return units
+          .map((item) => {
+            const sentBack = cycles.find(({ end }) => end !== null);
+            if (asked.choices.basis === 'cycle' || sentBack === undefined) return item;
+            return { ...item, end: sentBack.end, attempted: sentBack.attempted };
+          })
+          .filter(({ atMs }) => within(asked, atMs));
+      }),
+    figures: (items) => {
+      const back = items.filter(({ end }) => end !== null);
+      const by = (kind: string) => back.filter(({ end }) => end === kind);
+      return {
+        accepted: counted(items),
+        returned: rated(back, items),
+        recycled: rated(by('recycled'), items),
+        disqualified: rated(by('disqualified'), items),
+        withoutAttempt: rated(
+          back.filter(({ attempted }) => !attempted),
+          back,
+        ),
+      };
+    },
+  },
+  recycling: {
+    items: (leads, asked) =>
+      leads.flatMap((lead) => {
+        const visits = visitsBy(lead, asked.asOfMs);
+        const item = (atMs: number, more: object) => ({ leadId: lead.leadId, dims: lead.dims, atMs, ...more });
+        const cohort = unitsOf(lead, asked).flatMap((unit) => {
+          const accepted = unit.find(({ state }) => state === 'SAL');
+          const recycled = unit.some((visit) => wayOut(visit) === 'recycled' && before(lead, visit)?.state !== 'LOST');
+          return accepted === undefined ? [] : [item(accepted.enteredMs, { what: 'accepted', recycled })];
+        });
+        const sentBack = visits.filter((visit) => wayOut(visit) === 'recycled');
+        const recycles = sentBack.map((visit, index) => {
+          const since = visits.slice(visits.indexOf(visit) + 1);
+          const next = sentBack[index + 1];
+          const until = next === undefined ? since : since.slice(0, since.indexOf(next));
+          const back = until.find(({ state }) => RANK[state] >= RANK.MQL);
+          const ms = back === undefined ? null : back.enteredMs - visit.enteredMs;
+          const inTime = ms !== null && ms <= HORIZON_MS;
+          const young = ms === null && visit.enteredMs + HORIZON_MS > asked.asOfMs;
+          return item(visit.enteredMs, {
+            what: 'recycle',
+            fate: inTime ? 'back' : young ? 'immature' : 'gone',
+            ms,
+            won: until.some(({ state }) => state === 'CUSTOMER'),
+            reason: data(visit.event).reasonCode,
+          });
+        });
+        return [...cohort, ...recycles].filter(({ atMs }) => within(asked, atMs)) as Item[];
+      }),
+    figures: (items) => {
+      const cohort = items.filter(({ what }) => what === 'accepted');
+      const recycles = items.filter(({ what }) => what === 'recycle');
+      const rates = (some: readonly Item[]) => {
+        const back = some.filter(({ fate }) => fate === 'back');
+        return {
+          resurrection: rated(back, some),
+          ofMature: rated(
+            back,
+            some.filter(({ fate }) => fate !== 'immature'),
+          ),
+          immature: counted(some.filter(({ fate }) => fate === 'immature')),
+        };
+      };
+      const back = recycles.filter(({ fate }) => fate === 'back');
+      return {
+        recycled: rated(
+          cohort.filter(({ recycled }) => recycled),
+          cohort,
+        ),
+        ...rates(recycles),
+        daysToReentry: {
+          ...spreadOf(
+            back.map(({ ms }) => ms),
+            DAY,
+          ),
+          leads: distinct(back),
+        },
+        recycledToWon: rated(
+          recycles.filter(({ won }) => won),
+          recycles,
+        ),
+        reasons: named(recycles, ({ reason }) => reason).map(([reasonCode, some]) => {
+          const returned = some.filter(({ fate }) => fate === 'back').length;
+          const seeded = reasonCode === 'no_initiative';
+          return {
+            reasonCode,
+            ...rates(some),
+            benchmark: seeded ? 0.4 : null,
+            meetsBenchmark: seeded ? 10 * returned >= 4 * some.length : null,
+          };
+        }),
+      };
+    },
+  },
+  'loss-reasons': {
+    items: (leads, asked) =>
+      leads.flatMap((lead) => {
+        const { leadId, dims } = lead;
+        const lost = closingsOf(lead)
+          .filter(({ closedMs, kind }) => kind === 'lost' && closedMs <= asked.asOfMs && within(asked, closedMs))
+          .map(({ closedMs, amount, owner, reason, stage, team }) => {
+            return { leadId, dims: { ...dims, owner, team }, atMs: closedMs, what: 'deal', amount, reason, stage };
+          });
+        const touched = (untilMs: number): number =>
+          lead.events.filter((e) => e.type === 'NurtureTouchSent' && lead.timeOf(e) <= untilMs).length;
+        const ends = visitsBy(lead, asked.asOfMs).flatMap(({ enteredMs, event, exitedMs, state }) => {
+          if (state === 'LOST') return [{ what: 'lost', atMs: enteredMs, touches: data(event).nurtureTouches }];
+          const atMs = enteredMs + EXPIRES_MS;
+          const expired = state === 'RECYCLED' && atMs <= asked.asOfMs && (exitedMs === null || atMs < exitedMs);
+          return expired ? [{ what: 'expired', atMs, touches: touched(atMs) }] : [];
+        });
+        const first = ends.find(({ atMs }) => within(asked, atMs));
+        return first === undefined ? lost : [...lost, { leadId, dims, ...first }];
+      }),
+    figures: (items) => {
+      const deals = items.filter(({ what }) => what === 'deal');
+      const dead = items.filter(({ what }) => what !== 'deal');
+      const sum = (some: readonly Item[]) => some.reduce((total, { amount }) => total + amount.amountMinor, 0);
+      const shares = (some: readonly Item[], all: readonly Item[]) => ({
+        byCount: rated(some, all),
+        byValue: [...new Set(all.flatMap(({ amount }) => amount?.currency ?? []))].sort().map((currency) => {
+          const [part, whole] = [some, all].map((these) => these.filter(({ amount }) => amount?.currency === currency));
+          return {
+            currency,
+            numerator: sum(part as Item[]),
+            denominator: sum(whole as Item[]),
+            rate: halfUp(sum(part as Item[]), sum(whole as Item[]), 6),
+            leads: distinct(part as Item[]),
+            denominatorLeads: distinct(whole as Item[]),
+          };
+        }),
+      });
+      const reasons = (of: readonly Item[]) =>
+        named(of, ({ reason }) => reason).map(([reasonCode, some]) => ({ reasonCode, ...shares(some, of) }));
+      const poor = dead.filter(({ touches }) => touches < 3);
+      return {
+        lost: counted(deals),
+        reasons: reasons(deals),
+        stages: named(deals, ({ stage }) => stage).map(([stage, some]) => ({
+          stage,
+          ...shares(some, deals),
+          reasons: reasons(some),
+        })),
+        decisionMakerShift: {
+          ...rated(
+            deals.filter(({ reason }) => reason === 'decision_maker_left'),
+            deals,
+          ),
+          benchmark: 0.8,
+        },
+        underNurtured: {
+          ...rated(poor, dead),
+          benchmark: 0.79,
+          lost: counted(dead.filter(({ what }) => what === 'lost')),
+          expired: counted(dead.filter(({ what }) => what === 'expired')),
+        },
+      };
+    },
+  },
+  prospects: {
+    items: (leads, asked) =>
+      leads.flatMap((lead) => {
+        const [captured] = visitsBy(lead, asked.asOfMs);
+        if (captured === undefined || !within(asked, captured.enteredMs)) return [];
+        const atMs = captured.enteredMs;
+        const voided = new Set(lead.events.map((e) => data(e).voidedEventId));
+        const answer = lead.events.find((e) => e.type === 'BecameProspect' && !voided.has(e.id));
+        const inTime = answer !== undefined && lead.timeOf(answer) <= asked.asOfMs;
+        return [{ leadId: lead.leadId, dims: lead.dims, atMs, ms: inTime ? lead.timeOf(answer) - atMs : null }];
+      }),
+    figures: (items) => {
+      const answered = items.filter(({ ms }) => ms !== null);
+      return {
+        captured: counted(items),
+        prospects: rated(answered, items),
+        daysToTwoWay: {
+          ...spreadOf(
+            answered.map(({ ms }) => ms),
+            DAY,
+          ),
+          leads: distinct(answered),
+        },
+      };
+    },
+  },
+  'sal-effect': {
+    items: (leads, asked) =>
+      leads.flatMap((lead) =>
+        closingsOf(lead)
+          .filter(({ closedMs, kind }) => kind !== 'recycled' && closedMs <= asked.asOfMs && within(asked, closedMs))
+          .map((closing) => {
+            const { closedMs, owner, starts, team } = closing;
+            const start = starts[asked.choices.start as string];
+            const ms = closing.kind === 'lost' || start === null ? null : closedMs - start;
+            return { ...closing, leadId: lead.leadId, dims: { ...lead.dims, owner, team }, atMs: closedMs, ms };
+          }),
+      ),
+    figures: (items) => {
+      const of = (name: string) => {
+        const here = items.filter(({ way }) => way === name);
+        const timed = here.filter(({ ms }) => ms !== null);
+        return {
+          closed: counted(here),
+          winRate: rated(
+            here.filter(({ kind }) => kind === 'won'),
+            here,
+          ),
+          cycleDays: {
+            ...spreadOf(
+              timed.map(({ ms }) => ms),
+              DAY,
+            ),
+            leads: distinct(timed),
+          },
+          breachShare: rated(
+            here.filter(({ broken }) => broken),
+            here,
+          ),
+        };
+      };
+      return { through: of('through'), skipped: of('skipped') };
+    },
+  },
+} satisfies Partial<Record<ReportName, Oracle>>);
+
 // --------------------------------------------------------------------------------------------------- comparison
 
 /** The answer in the oracle's words: links apart, with the leads they must list. */
@@ -1160,10 +1526,12 @@ async function compare(view: ReadView, leads: OracleLead[], name: ReportName, as
   }
   if (asked.asOf !== null) query.asOf = iso(BEGIN + asked.asOf * HOUR);
   if (asked.by.length > 0) query.by = asked.by.join(',');
-  if (name === 'funnel') Object.assign(query, { mode: asked.mode, basis: asked.basis });
+  if (name === 'funnel' || name === 'leak') Object.assign(query, { mode: asked.mode, basis: asked.basis });
+  if (name === 'returns' || name === 'recycling') query.basis = asked.basis;
+  if (name === 'recycling') query.horizonDays = String(HORIZON_MS / DAY);
   if (name === 'flow') Object.assign(query, { mode: asked.mode, basis: asked.flowBasis });
   if (name === 'stage-durations') query.duration = asked.duration;
-  if (name === 'sales-cycle') query.start = asked.start;
+  if (name === 'sales-cycle' || name === 'sal-effect') query.start = asked.start;
   const filter: Record<string, (string | null)[]> = {};
   if (asked.filter !== null) {
     const value = asked.filter === 'owner' ? 'sam' : null;
