@@ -8,9 +8,10 @@ const MAY_IMPORT = {
   scoring: [],
   lead: ['policy', 'scoring'],
   account: ['lead', 'policy'],
+  alert: ['lead', 'policy'],
   'event-log': [],
   projections: ['event-log', 'read-models/src/store'],
-  'read-models': ['lead', 'policy', 'projections', 'event-log'],
+  'read-models': ['alert', 'lead', 'policy', 'projections', 'event-log'],
   privacy: ['event-log', 'lead'],
   import: ['lead', 'policy', 'event-log', 'privacy'],
   platform: ['event-log', 'lead'],
@@ -29,10 +30,10 @@ module.exports = {
     {
       name: 'pure-libs-import-only-each-other',
       comment:
-        'libs/lead, libs/account, libs/policy and libs/scoring are pure: no Nest, no node, no clock, no environment, no logging.',
+        'libs/lead, libs/account, libs/alert, libs/policy and libs/scoring are pure: no Nest, no node, no clock, no environment, no logging.',
       severity: 'error',
-      from: { path: '^libs/(account|lead|policy|scoring)/', pathNot: SPEC },
-      to: { pathNot: ['^libs/(account|lead|policy|scoring)/', npm('zod', 'temporal-polyfill', 'temporal-spec')] },
+      from: { path: '^libs/(account|alert|lead|policy|scoring)/', pathNot: SPEC },
+      to: { pathNot: ['^libs/(account|alert|lead|policy|scoring)/', npm('zod', 'temporal-polyfill', 'temporal-spec')] },
     },
     {
       name: 'nest-only-in-apps-and-modules',

@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { AccountDirectory } from './accounts/account-directory.js';
 import { AccountsController } from './accounts/accounts.controller.js';
 import { CampaignsController } from './accounts/campaigns.controller.js';
+import { AlertsController } from './alerts/alerts.controller.js';
 import { AuditController } from './audit/audit.controller.js';
 import { ConfigModule } from './config/config.module.js';
 import { DocsController } from './docs/docs.controller.js';
@@ -32,6 +33,7 @@ import { ViewsModule } from './views.module.js';
     DocsController,
     AccountsController,
     CampaignsController,
+    AlertsController,
   ],
   providers: [AccountDirectory, Figures, EventFeed],
 })

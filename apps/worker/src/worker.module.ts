@@ -103,9 +103,10 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
         policies: Policies,
         leads: LeadCommands,
         log: EventLog,
+        watched: WatchedAlerts,
       ) => {
         const scores = rescoring(log, clock, policies, leads, logger);
-        return new TestClockDriver({
+        const clockDriver = new TestClockDriver({
           clock,
           due: dueClocksOf(
             () => views.active(),
@@ -120,10 +121,13 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
           rescore: () => scores.round(),
           nextRescoringAfter: (afterMs) => policies.models.nextRescoringAfter(afterMs),
           resumeMerges: () => mergeResumer(clock, views, leads, logger).round(),
+          watchAlerts: () => watched.round(),
           onError: (leadId, error) => logger.error({ err: error, leadId }, 'a lead could not be settled'),
         });
+        watched.takeTurns((round) => clockDriver.watch(round));
+        return clockDriver;
       },
-      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands, EVENT_LOG],
+      inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands, EVENT_LOG, WatchedAlerts],
     };
     return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, alerts, driver] };
   }

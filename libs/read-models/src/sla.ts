@@ -276,6 +276,24 @@ export async function runningClocks(view: ReadView, params: ReportParams) {
   return { items: items as RunningClock[], nextCursor };
 }
 
+/** Level of the first escalation: 1 is the warning, 2 the breach (spec §6.5). */
+const ESCALATED = 3;
+
+/** Broken promises that were escalated and that nobody has made good yet. */
+export async function escalatedClocks(
+  view: ReadView,
+): Promise<{ readonly leadId: string; readonly clockType: ClockType }[]> {
+  const broken: ClockFact[] = [];
+  await scanFacts(view, CLOCK_TABLE, OPEN_PART, LAST_PART, (fact) => {
+    const clock = decode(fact);
+    if (clock.status === 'breached' && clock.breach === 'standing') broken.push(clock);
+  });
+  const escalated = await detailed(view, broken, ({ leadId }, { level, type }) =>
+    level >= ESCALATED ? { leadId, clockType: type } : null,
+  );
+  return escalated.filter((clock) => clock !== null);
+}
+
 /** `/v1/sla/breaches`: every breach whose due instant lies in the period, the latest first. */
 export const breachesParams: ParamSpec = {
   report: 'breaches',

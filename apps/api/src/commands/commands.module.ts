@@ -18,6 +18,7 @@ import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import type { MasterKey } from '#libs/privacy/src/master-key.js';
 import { AccountCommands } from '../accounts/account-commands.js';
 import { Accounts } from '../accounts/accounts.js';
+import { Alerts } from '../alerts/alerts.js';
 import { Policies } from '../policies.js';
 import { LeadCommandHandler } from './lead-command-request.js';
 import { LeadReader } from './lead-reader.js';
@@ -110,8 +111,19 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
         },
         LeadCommandHandler,
         AccountCommands,
+        Alerts,
       ],
-      exports: [CqrsModule, Policies, Accounts, AccountCommands, KeyVault, IdentityClaims, LeadCommands, LeadReader],
+      exports: [
+        CqrsModule,
+        Policies,
+        Accounts,
+        AccountCommands,
+        Alerts,
+        KeyVault,
+        IdentityClaims,
+        LeadCommands,
+        LeadReader,
+      ],
     };
   }
 

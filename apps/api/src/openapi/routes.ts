@@ -6,6 +6,7 @@ import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
 import { accountRoutes } from './account-routes.js';
+import { alertRoutes } from './alert-routes.js';
 import { configRoutes } from './config-routes.js';
 import { projectionRoutes } from './projection-routes.js';
 import { reportRoutes } from './report-routes.js';
@@ -134,6 +135,7 @@ export const routes: readonly Route[] = [
     answers: { 200: { description: 'A page; go on with `after=<position>`', schema: eventsAnswer, name: 'EventPage' } },
   },
   ...accountRoutes,
+  ...alertRoutes,
   ...importRoutes,
   {
     method: 'POST',

@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import { makeLogger } from '#libs/platform/src/logging.js';
+import { parseSettings } from '#libs/platform/src/settings.js';
+import { LedgerClient, type Answer } from './support/ledger-client.js';
+
+/** What the ledger warns of, over HTTP, by the test clock (spec §8.5). */
+
+const ADMIN_KEY = 'an-administrators-key-of-alerts';
+/** A Monday. */
+const START = '2026-03-02T10:00:00.000Z';
+
+describe('alerts over HTTP', () => {
+  let dir: string;
+  let ledger: RunningLedger;
+  let admin: LedgerClient;
+  let marketing: LedgerClient;
+  let rita: LedgerClient;
+  let people = 0;
+
+  const done = async (answer: Promise<Answer>, status = 200) => {
+    const { body, ...rest } = await answer;
+    if (rest.status !== status) throw new Error(`answered ${rest.status}: ${JSON.stringify(body)}`);
+    return body;
+  };
+  const setClock = (now: string) =>
+    done(admin.call('PUT', '/v1/testing/clock', { body: { now, sweep: 'continuous' } }));
+  const handedOver = async (): Promise<string> => {
+    people += 1;
+    const { leadId } = await done(
+      marketing.command('/v1/leads', {
+        person: { email: `lead${people}@example.org` },
+        source: { channel: 'search' },
+        consents: [{ purpose: 'email_marketing', basis: 'legitimate_interest' }],
+      }),
+      201,
+    );
+    await done(marketing.command(`/v1/leads/${leadId}/mark-mql`, { reason: 'agreed criteria' }));
+    return leadId;
+  };
+  const accept = async (times: number) => {
+    for (let n = 0; n < times; n += 1) await done(rita.command(`/v1/leads/${await handedOver()}/accept`));
+  };
+  const reject = async (reasonCode: string, failedCriteria: string[] = []) =>
+    done(rita.command(`/v1/leads/${await handedOver()}/reject`, { reasonCode, failedCriteria }));
+  const alert = async (key: string) => done(rita.get(`/v1/alerts/${key}`));
+  const raisedEvents = async (key: string) =>
+    (await ledger.log.readStream(`alert-${key}`)).map(({ data, type }) => [
+      type,
+      (data as { occurredAt: string }).occurredAt,
+    ]);
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-alerts-'));
+    const settings = parseSettings({
+      DATA_DIR: join(dir, 'data'),
+      PORT: '0',
+      LEDGER_ADMIN_KEY: ADMIN_KEY,
+      LEDGER_TEST_CLOCK: '1',
+      LOG_LEVEL: 'silent',
+    });
+    ledger = await runLedger(settings, makeLogger('silent', 'alerts'));
+    admin = new LedgerClient(ledger.url, ADMIN_KEY);
+    await setClock(START);
+    const keyFor = async (actorId: string, role: string, teams: string[]) =>
+      admin.as(
+        (await done(admin.call('POST', '/v1/keys', { body: { name: actorId, actorId, role, teams } }), 201)).key,
+      );
+    marketing = await keyFor('mia', 'marketing', ['marketing']);
+    rita = await keyFor('rita', 'sales', ['sales']);
+  }, 60_000);
+
+  afterAll(async () => {
+    await ledger?.stop();
+    await rm(dir, { recursive: true, force: true });
+  }, 30_000);
+
+  it('says nothing of acceptance while fewer than ten handoffs are decided', async () => {
+    await accept(7);
+    await reject('bad_data');
+    await reject('icp_mismatch', ['industry']);
+    await setClock('2026-03-02T11:00:00.000Z');
+    expect((await done(rita.get('/v1/alerts?condition=acceptance&status=all'))).items).toEqual([]);
+  });
+
+  it('raises acceptance below target once, with its reasons and exactly its leads', async () => {
+    await reject('bad_data', ['company_size']);
+    await setClock('2026-03-02T12:00:00.000Z');
+    await setClock('2026-03-02T13:00:00.000Z');
+    const standing = await alert('acceptance');
+    expect(standing).toMatchObject({
+      condition: 'acceptance',
+      status: 'open',
+      value: 0.7,
+      threshold: 0.9,
+      n: 10,
+      window: 'P30D',
+      times: 1,
+    });
+    expect(standing.text).toContain('miscommunication or conflict');
+    expect(standing.text).toContain('bad_data (2), icp_mismatch (1)');
+    expect(standing.text).toContain('company_size (1), industry (1)');
+    expect((await done(rita.get(standing.drill))).items).toHaveLength(10);
+    expect((await raisedEvents('acceptance')).map(([type]) => type)).toEqual(['AlertRaised']);
+  });
+
+  it('keeps an acknowledged alert standing, and acknowledges it once', async () => {
+    await done(rita.command('/v1/alerts/acceptance/acknowledge', { note: 'we talk on Thursday' }));
+    await done(rita.command('/v1/alerts/acceptance/acknowledge'));
+    expect(await alert('acceptance')).toMatchObject({
+      status: 'acknowledged',
+      acknowledged: { by: 'rita', note: 'we talk on Thursday' },
+    });
+    expect((await done(rita.get('/v1/alerts?condition=acceptance'))).items).toHaveLength(1);
+    const { status, body } = await rita.command('/v1/alerts/no-such-thing/acknowledge');
+    expect([status, body.code]).toEqual([404, 'ALERT_NOT_FOUND']);
+  });
+
+  it('clears once acceptance is back at the target, the target itself included', async () => {
+    await accept(19);
+    await setClock('2026-03-02T14:00:00.000Z');
+    expect(await alert('acceptance')).toMatchObject({ status: 'acknowledged' });
+    await accept(1);
+    await setClock('2026-03-02T15:00:00.000Z');
+    await setClock('2026-03-02T16:00:00.000Z');
+    expect(await alert('acceptance')).toMatchObject({ status: 'cleared', cleared: { value: 0.9 } });
+    expect((await raisedEvents('acceptance')).map(([type]) => type)).toEqual([
+      'AlertRaised',
+      'AlertAcknowledged',
+      'AlertCleared',
+    ]);
+    const { status, body } = await rita.command('/v1/alerts/acceptance/acknowledge');
+    expect([status, body.code]).toEqual([409, 'ALERT_CLEARED']);
+  });
+
+  it('raises it again when it falls again, without any move of the clock', async () => {
+    await reject('territory');
+    let again = await alert('acceptance');
+    for (let tries = 0; again.status === 'cleared' && tries < 100; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      again = await alert('acceptance');
+    }
+    expect(again).toMatchObject({ status: 'open', times: 2, n: 31 });
+  });
+
+  it('raises and clears a gap in the inflow as time goes by', async () => {
+    await setClock('2026-03-04T15:00:00.000Z');
+    expect((await done(rita.get('/v1/alerts?condition=inflow_gap&status=all'))).items).toEqual([]);
+    await setClock('2026-03-04T16:00:00.000Z');
+    expect(await alert('inflow_gap')).toMatchObject({ status: 'open', value: 2, threshold: 2 });
+    await handedOver();
+    await setClock('2026-03-04T16:30:00.000Z');
+    expect(await alert('inflow_gap')).toMatchObject({ status: 'cleared' });
+    expect(await raisedEvents('inflow_gap')).toHaveLength(2);
+  });
+
+  it('obeys thresholds that are configured', async () => {
+    await done(admin.call('POST', '/v1/config/benchmarks', { body: { metric: 'alert.inflow_gap', value: 1 } }), 201);
+    await setClock('2026-03-05T15:59:00.000Z');
+    expect(await alert('inflow_gap')).toMatchObject({ status: 'cleared' });
+    await setClock('2026-03-05T16:00:00.000Z');
+    expect(await alert('inflow_gap')).toMatchObject({ status: 'open', threshold: 1, times: 2 });
+  });
+});
