@@ -5,6 +5,8 @@ import { AccountsController } from './accounts/accounts.controller.js';
 import { CampaignsController } from './accounts/campaigns.controller.js';
 import { AlertsController } from './alerts/alerts.controller.js';
 import { AuditController } from './audit/audit.controller.js';
+import { BulkController } from './bulk/bulk.controller.js';
+import { BulkJobs } from './bulk/bulk-jobs.js';
 import { ConfigModule } from './config/config.module.js';
 import { DocsController } from './docs/docs.controller.js';
 import { EventFeed } from './events/event-feed.js';
@@ -31,10 +33,11 @@ import { ViewsModule } from './views.module.js';
     EventsController,
     KeysController,
     DocsController,
+    BulkController,
     AccountsController,
     CampaignsController,
     AlertsController,
   ],
-  providers: [AccountDirectory, Figures, EventFeed],
+  providers: [AccountDirectory, BulkJobs, Figures, EventFeed],
 })
 export class ApiModule {}

@@ -19,9 +19,11 @@ import type { EventLog } from '#libs/event-log/src/event-log.js';
 import { TestClock, type Clock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
 import { Metrics } from '#libs/platform/src/metrics.js';
+import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import { silenceLimits } from '#libs/read-models/src/silence-due.js';
 import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js';
 import { FollowedAccounts, followedAccounts } from './followed-accounts.js';
+import { FollowedJobs, followedJobs } from './followed-jobs.js';
 import { dueClocksOf } from './due-clocks.js';
 import { MergeResumer } from './merge-resumer.js';
 import { Rescoring } from './rescoring.js';
@@ -91,7 +93,12 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
         new WatchedAlerts(clock, logger, views, policies, all),
       inject: [CLOCK, LOGGER, Views, Policies, Alerts],
     };
-    if (!options.testClock) return { module: WorkerModule, imports, providers: [accounts, alerts] };
+    const jobs = {
+      provide: FollowedJobs,
+      useFactory: followedJobs,
+      inject: [EVENT_LOG, CLOCK, SETTINGS, LOGGER, Views, Policies, LeadCommands, KeyVault],
+    };
+    if (!options.testClock) return { module: WorkerModule, imports, providers: [jobs, accounts, alerts] };
     const driver = {
       provide: TestClockDriver,
       useFactory: (
@@ -129,7 +136,12 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
       },
       inject: [CLOCK, Views, CommandBus, LOGGER, FollowedAccounts, Policies, LeadCommands, EVENT_LOG, WatchedAlerts],
     };
-    return { module: WorkerModule, imports, controllers: [TestingController], providers: [accounts, alerts, driver] };
+    return {
+      module: WorkerModule,
+      imports,
+      controllers: [TestingController],
+      providers: [jobs, accounts, alerts, driver],
+    };
   }
 
   onApplicationBootstrap(): void {

@@ -109,6 +109,9 @@ export const HTTP_STATUS = {
   GRACE_EXPIRED: 422,
   LEAD_RESTRICTED: 423,
   LEAD_ON_HOLD: 423,
+  // Bulk commands
+  BULK_TOO_LARGE: 422,
+  DRY_RUN_REQUIRED: 422,
   RATE_LIMITED: 429,
   STORE_UNAVAILABLE: 503,
 } as const satisfies Record<string, number>;

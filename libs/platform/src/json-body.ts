@@ -1,7 +1,10 @@
 import { invalid, Problem } from './problem.js';
 
-/** The largest JSON body; a capture is below 10 kB. Batches stream and have their own limit a line. */
-export const MAX_BODY_BYTES = 256 * 1024;
+/**
+ * The largest JSON body: the ids of 10,000 leads and some fit; a capture is below 10 kB. Batches stream and have their own
+ * limit a line.
+ */
+export const MAX_BODY_BYTES = 512 * 1024;
 /** The deepest body of the contract is 6 levels; validation of thousands of levels would exhaust the stack. */
 const MAX_DEPTH = 32;
 

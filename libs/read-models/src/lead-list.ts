@@ -4,9 +4,16 @@ import { LAST_PART } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
+import { orphanFilter } from './owned-leads.js';
 import { Page, type Place } from './paging.js';
 import { lastChangeOf, PATH_TABLE, presentStateOf } from './path.js';
-import type { ParamSpec, ReportParams } from './report-params.js';
+import {
+  type ParamSpec,
+  parseReportParams,
+  type Query,
+  type ReportContext,
+  type ReportParams,
+} from './report-params.js';
 import { readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
@@ -15,7 +22,7 @@ export const leadListParams: ParamSpec = {
   report: 'leads',
   paged: true,
   liveOnly: true,
-  filters: { state: LEAD_STATES, account: null },
+  filters: { state: LEAD_STATES, account: null, orphaned: ['true', 'false'] },
 };
 
 export interface LeadListItem {
@@ -59,23 +66,42 @@ export interface LeadListItem {
   } | null;
 }
 
-export async function leadList(view: ReadView, params: ReportParams) {
-  const passes = dimensionFilter(params);
-  const states = params.filter.state;
-  const ofAccount = await accountFilter(view, params.filter.account);
+export async function leadList(view: ReadView, params: ReportParams, context: ReportContext) {
   const found = new Page<Place>(params, 'descending');
-  await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
-    const state = presentStateOf(fact);
-    // Merged-away leads are listed only when asked for.
-    if (states === undefined ? state === 'MERGED' : !states.includes(state)) return;
-    if (passes(fact.dims) && ofAccount(fact.key)) found.add({ key: fact.key, atMs: lastChangeOf(fact) });
-  });
+  await scanLeads(view, params, context, (place) => found.add(place));
   const { page, nextCursor } = found.end();
   const rows = await readRows(
     view,
     page.map(({ key }) => key),
   );
   return { items: rows.map(leadListItem), nextCursor };
+}
+
+/** Ids of all leads that pass the list's filters, sorted: for who acts on them or takes them away. */
+export async function leadsMatching(view: ReadView, query: Query, context: ReportContext): Promise<string[]> {
+  const leadIds: string[] = [];
+  const params = parseReportParams({ ...leadListParams, paged: false }, query, context);
+  await scanLeads(view, params, context, ({ key }) => leadIds.push(key));
+  return leadIds.sort();
+}
+
+async function scanLeads(
+  view: ReadView,
+  params: ReportParams,
+  { policies }: ReportContext,
+  use: (place: Place) => void,
+): Promise<void> {
+  const passes = dimensionFilter(params);
+  const states = params.filter.state;
+  const mayBeOrphan = orphanFilter(params.filter.orphaned, policies);
+  const ofAccount = await accountFilter(view, params.filter.account);
+  await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
+    const state = presentStateOf(fact);
+    // Merged-away leads are listed only when asked for.
+    if (states === undefined ? state === 'MERGED' : !states.includes(state)) return;
+    if (!mayBeOrphan(fact.dims, state)) return;
+    if (passes(fact.dims) && ofAccount(fact.key)) use({ key: fact.key, atMs: lastChangeOf(fact) });
+  });
 }
 
 /** The leads behind a figure, by id. */

@@ -140,7 +140,7 @@ export async function listLeads(view: ReadView, query: Query, context: QueryCont
     return { ...heading(params, context), ...(await leadsById(view, leadIds, params)) };
   }
   const params = parseReportParams(leadListParams, query, context);
-  return { ...heading(params, context), ...(await leadList(view, params)) };
+  return { ...heading(params, context), ...(await leadList(view, params, context)) };
 }
 
 /** The ids behind a drill link, sorted. */

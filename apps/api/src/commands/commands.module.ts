@@ -19,6 +19,7 @@ import type { MasterKey } from '#libs/privacy/src/master-key.js';
 import { AccountCommands } from '../accounts/account-commands.js';
 import { Accounts } from '../accounts/accounts.js';
 import { Alerts } from '../alerts/alerts.js';
+import { DryRunTokens } from '../bulk/dry-run-tokens.js';
 import { Policies } from '../policies.js';
 import { LeadCommandHandler } from './lead-command-request.js';
 import { LeadReader } from './lead-reader.js';
@@ -109,11 +110,13 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
           useFactory: (log: EventLog, { streams }: LeadCommands) => new LeadReader(log, streams),
           inject: [EVENT_LOG, LeadCommands],
         },
+        { provide: DryRunTokens, useValue: new DryRunTokens(master) },
         LeadCommandHandler,
         AccountCommands,
         Alerts,
       ],
       exports: [
+        DryRunTokens,
         CqrsModule,
         Policies,
         Accounts,

@@ -1,4 +1,4 @@
-import { CommandError } from '#libs/event-log/src/handle-command.js';
+import { CommandError, loadStream } from '#libs/event-log/src/handle-command.js';
 import {
   type Actor,
   type CommandName,
@@ -19,7 +19,7 @@ import {
   type LeadDecisionsOptions,
   notFound,
 } from './lead-decisions.js';
-import type { CommandOrigin, CommandSource, LeadStreams } from './lead-streams.js';
+import { type CommandOrigin, type CommandSource, leadStream, type LeadStreams } from './lead-streams.js';
 
 export { notFound, type LeadCommandAnswer } from './lead-decisions.js';
 
@@ -64,19 +64,7 @@ export class LeadCommands {
   }
 
   async execute(input: LeadCommandInput): Promise<LeadCommandAnswer> {
-    const commandId = input.commandId.toLowerCase();
-    const leadId = input.leadId?.toLowerCase() ?? '';
-    const command = parseLeadCommand(input.name, leadId, input.body ?? {});
-    requireRole(command.name, input.actor);
-    const { onBehalfOf } = command.body;
-    const origin: CommandOrigin = {
-      commandId,
-      commandHash: hashOfCommand(command.name, input.leadId === undefined ? null : leadId, input.body ?? {}),
-      actor: onBehalfOf === undefined ? input.actor : { ...input.actor, onBehalfOf },
-      source: input.source,
-      ...(input.correlationId === undefined ? {} : { correlationId: input.correlationId }),
-      ...(input.causationId === undefined ? {} : { causationId: input.causationId }),
-    };
+    const { command, leadId, origin } = read(input);
     const expectedRevision = input.ifMatch ?? command.body.expectedRevision;
     try {
       if (command.name !== 'CaptureLead' && !UUID.test(leadId)) throw notFound(leadId);
@@ -85,6 +73,22 @@ export class LeadCommands {
       const answer = await this.#carryOut(command, { ...origin, account }, expectedRevision);
       if (account !== null) await this.#decisions.lookAgain(account, answer.leadId, origin);
       return answer;
+    } catch (error) {
+      throw coded(error, leadId);
+    }
+  }
+
+  /**
+   * Types of what an ordinary command on one existing lead would record now; nothing is written. Errors: as `execute`.
+   */
+  async preview(input: LeadCommandInput): Promise<readonly string[]> {
+    const { command, leadId, origin } = read(input);
+    try {
+      if (!UUID.test(leadId)) throw notFound(leadId);
+      const account = await this.#decisions.accountFor(command);
+      const { revision, state } = await loadStream(this.streams.runtime, leadStream(leadId));
+      const given = account === undefined ? origin : { ...origin, account };
+      return this.#decisions.decideOn(state, revision, command, given).map(({ type }) => type);
     } catch (error) {
       throw coded(error, leadId);
     }
@@ -119,6 +123,24 @@ export class LeadCommands {
       throw coded(error, survivorLeadId);
     }
   }
+}
+
+/** @throws LeadError VALIDATION_FAILED, FORBIDDEN_ROLE */
+function read(input: LeadCommandInput): { command: LeadCommand; leadId: string; origin: CommandOrigin } {
+  const commandId = input.commandId.toLowerCase();
+  const leadId = input.leadId?.toLowerCase() ?? '';
+  const command = parseLeadCommand(input.name, leadId, input.body ?? {});
+  requireRole(command.name, input.actor);
+  const { onBehalfOf } = command.body;
+  const origin: CommandOrigin = {
+    commandId,
+    commandHash: hashOfCommand(command.name, input.leadId === undefined ? null : leadId, input.body ?? {}),
+    actor: onBehalfOf === undefined ? input.actor : { ...input.actor, onBehalfOf },
+    source: input.source,
+    ...(input.correlationId === undefined ? {} : { correlationId: input.correlationId }),
+    ...(input.causationId === undefined ? {} : { causationId: input.causationId }),
+  };
+  return { command, leadId, origin };
 }
 
 function coded(error: unknown, leadId: string): unknown {

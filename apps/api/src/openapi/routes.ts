@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { commandActions, leadCommandSchemas, type CommandName } from '#libs/lead/src/commands.js';
 import { LEAD_STATES } from '#libs/lead/src/states.js';
+import { bulkRoutes } from '../bulk/bulk-routes.js';
 import { eventsAnswer, eventsQuery } from '../events/events.controller.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
@@ -124,6 +125,7 @@ export const routes: readonly Route[] = [
       },
     },
   },
+  ...bulkRoutes,
   ...reportRoutes,
   {
     method: 'GET',
