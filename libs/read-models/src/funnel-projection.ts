@@ -2,6 +2,7 @@ import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import type { Fact, Projection } from '#libs/projections/src/projection.js';
 import { handoffFacts } from './acceptance.js';
 import { accountLeadFacts } from './account-leads.js';
+import { touchFacts } from './attribution.js';
 import { closingFacts } from './closings.js';
 import { dealFacts } from './deals.js';
 import { mergeFacts, suspectFacts } from './duplicates.js';
@@ -36,6 +37,7 @@ export const funnelProjection: Projection<LeadRow> = {
       ...dealFacts(row),
       ...pulseFacts(row),
       ...accountLeadFacts(row),
+      ...touchFacts(row),
     ];
     return row.memo.facts as readonly Fact[];
   },

@@ -47,6 +47,7 @@ import {
   packMerges,
   recordMerge,
 } from './merges.js';
+import { type LeadNote, loadNotes, packNotes, recordNote } from './lead-notes.js';
 import { loadSilence, packSilence, silenceAfter } from './silence-row.js';
 
 /**
@@ -87,6 +88,7 @@ export interface LeadRow {
   deals: Deal[];
   activities: Activities;
   contacts: ContactTimes;
+  notes: LeadNote[];
   /** As the lead itself has it: when LeadWentStale falls due. */
   silence: Silence | null;
   merges: Merges;
@@ -303,6 +305,7 @@ export function emptyRow(leadId: string): LeadRow {
     deals: [],
     activities: noActivities(),
     contacts: noContacts(),
+    notes: [],
     silence: null,
     merges: noMerges(),
     memo: {},
@@ -418,6 +421,7 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
     row.memo.facts = undefined;
   }
   if (recordContact(row.contacts, event)) row.memo.facts = undefined;
+  if (recordNote(row.notes, event)) row.memo.facts = undefined;
   switch (event.type) {
     case 'CaptureRepeated':
     case 'BehaviourRecorded':
@@ -1043,7 +1047,8 @@ type Packed = [
     early: [string, number][],
     activities: ReturnType<typeof packActivities>,
     merges?: ReturnType<typeof packMerges> | null,
-    contacts?: ReturnType<typeof packContacts>,
+    contacts?: ReturnType<typeof packContacts> | null,
+    notes?: ReturnType<typeof packNotes>,
   ],
 ];
 /** state + 16 · cycle, entered, transition type, event id, recorded − entered, actor, details. */
@@ -1111,7 +1116,8 @@ export function packRow(row: LeadRow): string {
       row.activities.deferrals.length >
       0 ||
     hasMerges(row.merges) ||
-    hasContacts(row.contacts)
+    hasContacts(row.contacts) ||
+    row.notes.length > 0
   ) {
     const rest: NonNullable<Packed[6]> = [
       row.voided.map((visit) => [
@@ -1141,6 +1147,11 @@ export function packRow(row: LeadRow): string {
     if (hasContacts(row.contacts)) {
       rest[7] ??= null;
       rest[8] = packContacts(row.contacts, base);
+    }
+    if (row.notes.length > 0) {
+      rest[7] ??= null;
+      rest[8] ??= null;
+      rest[9] = packNotes(row.notes, base);
     }
     packed.push(rest);
   }
@@ -1187,7 +1198,8 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.early = rest[5].map(([eventId, at]) => [eventId, at + base]);
   row.activities = loadActivities(rest[6], base);
   if (rest[7] !== undefined && rest[7] !== null) row.merges = loadMerges(rest[7], base);
-  if (rest[8] !== undefined) row.contacts = loadContacts(rest[8], base);
+  if (rest[8] !== undefined && rest[8] !== null) row.contacts = loadContacts(rest[8], base);
+  if (rest[9] !== undefined) row.notes = loadNotes(rest[9], base);
   return row;
 }
 

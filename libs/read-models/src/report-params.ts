@@ -12,6 +12,17 @@ export interface ReportContext {
   readonly defaultTz: string;
   /** The configuration in force at any time: probabilities, limits, targets, benchmarks. */
   readonly policies: PolicyBook;
+  /** What campaigns have cost; omitted: none is known. */
+  readonly campaigns?: KnownCosts;
+}
+
+/** Every campaign with its costs, in the currency of its budget (spec §4.3 campaign). */
+export interface KnownCosts {
+  all(): readonly {
+    readonly campaignId: string;
+    readonly planned: { readonly budget: { readonly currency: string } } | null;
+    readonly costs: readonly { readonly amountMinor: number; readonly date: string }[];
+  }[];
 }
 
 export type PeriodUnit = 'month' | 'week' | 'day';

@@ -1,5 +1,6 @@
 import type { Position } from '#libs/event-log/src/event-log.js';
 import { acceptanceLeads, acceptanceParams, acceptanceReport } from './acceptance.js';
+import { attributionLeads, attributionParams, attributionReport } from './attribution.js';
 import { audit, auditParams } from './audit.js';
 import { balanceLeads, balanceParams, balanceReport } from './balance.js';
 import { bottlenecksLeads, bottlenecksParams, bottlenecksReport } from './bottlenecks.js';
@@ -88,6 +89,7 @@ const REPORTS = {
     run: forecastAccuracyReport,
     leads: forecastAccuracyLeads,
   },
+  attribution: { params: attributionParams, run: attributionReport, leads: attributionLeads },
 } as const satisfies Record<string, Report>;
 
 export type ReportName = keyof typeof REPORTS;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { acceptanceParams } from '#libs/read-models/src/acceptance.js';
+import { attributionParams } from '#libs/read-models/src/attribution.js';
 import { auditParams } from '#libs/read-models/src/audit.js';
 import { balanceParams } from '#libs/read-models/src/balance.js';
 import { bottlenecksParams } from '#libs/read-models/src/bottlenecks.js';
@@ -198,6 +199,7 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(bottlenecksParams, 'Where leads take longer, drop out more, or pile up (7.20).'),
   reportRoute(balanceParams, 'Short and long horizon; what comes and goes, by week (7.23).'),
   reportRoute(forecastAccuracyParams, 'The forecast of a period as it began, against what was won (7.25).'),
+  reportRoute(attributionParams, 'Which touches brought qualified leads and sales, and what they cost (7.21).'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
   listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),

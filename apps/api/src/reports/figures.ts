@@ -34,6 +34,7 @@ export class Figures {
       nowMs: this.clock.nowMs(),
       defaultTz: DEFAULT_TZ,
       policies: this.policies.book,
+      campaigns: this.policies.campaigns,
       position,
     });
   }
