@@ -76,19 +76,21 @@ async function openWire(settings: Settings, { embedded }: Resources): Promise<Wi
 export function startLedger(): Promise<void> {
   return runRole('ledger', async (settings, logger) => {
     const ledger = await runLedger(settings, logger);
-    const lines = [
-      `Lead Ledger listens on ${ledger.url}`,
-      `  sign in      ${ledger.signInUrl}   (once, within 15 minutes)`,
-      `  API docs     ${ledger.url}/docs`,
-      `  data         ${settings.dataDir}`,
-      `  log          ${settings.eventstoreUrl === null ? 'embedded' : 'EVENTSTORE_URL'}`,
-      `  read models  ${settings.redisUrl === null ? 'in memory' : 'REDIS_URL'}`,
-      ...(settings.embeddedGrpcPort === null
-        ? []
-        : [`  EventStoreDB protocol on esdb://127.0.0.1:${settings.embeddedGrpcPort}?tls=false`]),
-      ...(settings.testClock ? ['  the clock is driven by hand (LEDGER_TEST_CLOCK=1): nothing here is for real'] : []),
-    ];
-    console.log(lines.join('\n'));
+    console.log(announcement(ledger, settings).join('\n'));
     return ledger;
   });
 }
+
+/** What a start prints: where to go and what it runs on. */
+export const announcement = (ledger: RunningLedger, settings: Settings): string[] => [
+  `Lead Ledger listens on ${ledger.url}`,
+  `  sign in      ${ledger.signInUrl}   (once, within 15 minutes)`,
+  `  API docs     ${ledger.url}/docs`,
+  `  data         ${settings.dataDir}`,
+  `  log          ${settings.eventstoreUrl === null ? 'embedded' : 'EVENTSTORE_URL'}`,
+  `  read models  ${settings.redisUrl === null ? 'in memory' : 'REDIS_URL'}`,
+  ...(settings.embeddedGrpcPort === null
+    ? []
+    : [`  EventStoreDB protocol on esdb://127.0.0.1:${settings.embeddedGrpcPort}?tls=false`]),
+  ...(settings.testClock ? ['  the clock is driven by hand (LEDGER_TEST_CLOCK=1): nothing here is for real'] : []),
+];

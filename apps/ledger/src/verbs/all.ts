@@ -1,4 +1,5 @@
 import { configVerb } from './config.js';
+import { demoVerb } from './demo.js';
 import { doctorVerb } from './doctor.js';
 import { eventsVerb } from './events.js';
 import { exportVerb } from './export.js';
@@ -12,6 +13,7 @@ import type { Verb } from './verb.js';
 /** Every verb of the CLI, in the order of its help. */
 export const verbs: readonly Verb[] = [
   start,
+  demoVerb,
   importVerb,
   exportVerb,
   leadVerb,
