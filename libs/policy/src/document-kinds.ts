@@ -1,5 +1,6 @@
 import { BusinessCalendar } from './business-calendar.js';
 import { checkAgreement, checkAgreementTerms, checkIcp, checkPipeline } from './check-documents.js';
+import { agreementOfTemplate, calendarOfTemplate, pipelineOfTemplate } from './document-template.js';
 import {
   agreementDocument,
   calendarDocument,
@@ -50,7 +51,7 @@ export const documentKinds: Readonly<Record<DocumentKind, Kind>> = {
     activated: 'AgreementActivated',
     retired: 'AgreementRetired',
     read(document) {
-      const agreement = agreementDocument.parse(document);
+      const agreement = agreementDocument.parse(agreementOfTemplate(document));
       checkAgreement(agreement);
       return agreement;
     },
@@ -74,7 +75,7 @@ export const documentKinds: Readonly<Record<DocumentKind, Kind>> = {
     activated: 'CalendarActivated',
     retired: 'CalendarRetired',
     read(document) {
-      const calendar = calendarDocument.parse(document);
+      const calendar = calendarDocument.parse(calendarOfTemplate(document));
       // Compiling it is the check.
       return new BusinessCalendar('draft', 1, calendar).document;
     },
@@ -94,7 +95,7 @@ export const documentKinds: Readonly<Record<DocumentKind, Kind>> = {
     activated: 'PipelineActivated',
     retired: 'PipelineRetired',
     read(document) {
-      const pipeline = pipelineDocument.parse(document);
+      const pipeline = pipelineDocument.parse(pipelineOfTemplate(document));
       checkPipeline(pipeline);
       return pipeline;
     },

@@ -3,6 +3,8 @@ import { scoringModelDocument } from '#libs/scoring/src/model.js';
 import {
   agreementDocument,
   calendarDocument,
+  clockEscalation,
+  clockRule,
   icpDocument,
   pipelineDocument,
   teamDocument,
@@ -31,10 +33,16 @@ const drafted = {
   version: z.int().min(1).optional().describe('The version it is meant to become, to be sure; else refused'),
 };
 const documents = {
-  agreements: agreementDocument,
+  // What is left out is taken from the template (libs/policy, document-template).
+  agreements: agreementDocument
+    .partial({ contactAttemptDefinition: true, lateEvidenceGraceS: true, acceptanceTarget: true })
+    .extend({
+      clocks: z.array(clockRule.partial({ pausable: true })).min(1),
+      escalation: z.array(clockEscalation).optional().describe('Of every clock without `escalations` of its own'),
+    }),
   calendars: calendarDocument,
   'scoring-models': scoringModelDocument,
-  pipelines: pipelineDocument,
+  pipelines: pipelineDocument.partial(),
   icps: icpDocument,
   personas: personaDocument,
   teams: teamDocument,
