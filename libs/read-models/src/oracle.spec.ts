@@ -798,7 +798,11 @@ function closingsOf(lead: OracleLead): Any[] {
     .map((visit) => {
       const { event, cycle } = visit;
       const dealId = data(event).dealId ?? data(event).closedDealId;
-      const earlier = lead.events.slice(0, lead.events.indexOf(event)).filter((e) => data(e).dealId === dealId);
+      // A voided sale says nothing about what the deal is worth.
+      const stands = (e: RecordedEvent) => data(e).toState === undefined || lead.visits.some((one) => one.event === e);
+      const earlier = lead.events
+        .slice(0, lead.events.indexOf(event))
+        .filter((e) => data(e).dealId === dealId && stands(e));
       const known = earlier.map((e) => (e.type === 'DealAmountChanged' ? data(e).new : data(e).amount)).filter(Boolean);
       const inCycle = lead.visits.slice(0, lead.visits.indexOf(visit) + 1).filter((one) => one.cycle === cycle);
       const interactions = lead.events
@@ -806,7 +810,7 @@ function closingsOf(lead: OracleLead): Any[] {
         .map((e) => lead.timeOf(e));
       const entry = (state: string) => inCycle.find((one) => one.state === state)?.enteredMs ?? null;
       const begunMs = (inCycle[0] as OracleVisit).enteredMs;
-      const stages = earlier.filter((e) => data(e).dealStage && lead.visits.some((one) => one.event === e));
+      const stages = earlier.filter((e) => data(e).dealStage);
       return {
         reason: data(event).reasonCode ?? null,
         stage: stages.length === 0 ? null : data(stages.at(-1) as RecordedEvent).dealStage,
@@ -1274,7 +1278,7 @@ Object.assign(oracles, {
             reason: data(visit.event).reasonCode,
           });
         });
-        return [...cohort, ...recycles].filter(({ atMs }) => within(asked, atMs)) as Item[];
+        return [...cohort, ...recycles].filter(({ atMs }) => within(asked, atMs));
       }),
     figures: (items) => {
       const cohort = items.filter(({ what }) => what === 'accepted');
@@ -1347,7 +1351,7 @@ Object.assign(oracles, {
       const sum = (some: readonly Item[]) => some.reduce((total, { amount }) => total + amount.amountMinor, 0);
       const shares = (some: readonly Item[], all: readonly Item[]) => ({
         byCount: rated(some, all),
-        byValue: [...new Set(all.flatMap(({ amount }) => amount?.currency ?? []))].sort().map((currency) => {
+        byValue: [...new Set<string>(all.flatMap(({ amount }) => amount?.currency ?? []))].sort().map((currency) => {
           const [part, whole] = [some, all].map((these) => these.filter(({ amount }) => amount?.currency === currency));
           return {
             currency,
@@ -1600,6 +1604,191 @@ describe('reports against plain events', () => {
       ),
       { numRuns: RUNS },
     );
+  });
+
+  /** A random question about a random history, with the leads that count in figures. */
+  const ask = (
+    judge: (asked: {
+      readonly leads: readonly OracleLead[];
+      readonly report: (name: ReportName, query?: Record<string, string>) => Promise<Any>;
+      readonly drill: (link: string) => Promise<string[]>;
+      readonly asOfMs: number;
+      readonly question: Question;
+      /** Local midnights, if the question names them. */
+      readonly period: { readonly from?: string; readonly to?: string };
+    }) => Promise<void>,
+  ) =>
+    fc.assert(
+      fc.asyncProperty(steps, question, async (history, asked) => {
+        const { past, nowMs } = playAll(history);
+        const view = await viewOf(past, [9]);
+        const asOfMs = asked.asOf === null ? nowMs : BEGIN + asked.asOf * HOUR;
+        const context = { nowMs, defaultTz: 'UTC', policies, position: null };
+        const day = (offset: number): string => iso(BEGIN + offset * DAY).slice(0, 10);
+        const usual = { asOf: iso(asOfMs), tz: asked.tz };
+        await judge({
+          leads: readPast(past).filter((lead) => !isMergedAway(lead)),
+          report: (name, query = {}) => runReport(view, name, { ...usual, ...query }, context),
+          drill: (link) => drillLeads(view, flat(queryOf(link)), context),
+          asOfMs,
+          question: asked,
+          period: {
+            ...(asked.from === null ? {} : { from: day(asked.from) }),
+            ...(asked.days === null ? {} : { to: day((asked.from ?? 0) + asked.days) }),
+          },
+        });
+      }),
+      { numRuns: RUNS },
+    );
+  /** The month before a month, as labels. */
+  const monthBefore = (label: string): string => iso(Date.parse(`${label}-01`) - DAY).slice(0, 7);
+  const monthAfter = (label: string): string => iso(Date.parse(`${label}-01`) + 31 * DAY).slice(0, 7);
+  const isIn = ({ from, to }: { from?: string; to?: string }, ms: number, tz: string): boolean => {
+    const date = periodLabel(ms, 'day', tz);
+    return (from === undefined || date >= from) && (to === undefined || date < to);
+  };
+
+  it('velocity counts the first strict entries of each local month against the month before', async () => {
+    await ask(async ({ asOfMs, drill, leads, period, question: { tz }, report }) => {
+      const firsts = leads.flatMap((lead) => {
+        const first = visitsBy(lead, asOfMs).find(({ state }) => state === 'SQL');
+        if (first === undefined) return [];
+        return { leadId: lead.leadId, month: periodLabel(first.enteredMs, 'month', tz), owner: lead.dims.owner };
+      });
+      const { rows, total } = await report('velocity', { ...period, by: 'owner' });
+      const earliest = firsts.map(({ month }) => month).sort()[0];
+      const begin = period.from?.slice(0, 7) ?? earliest;
+      const present = periodLabel(asOfMs, 'month', tz);
+      const lastDay = period.to === undefined ? null : iso(Date.parse(period.to) - DAY).slice(0, 7);
+      const end = lastDay === null || lastDay > present ? present : lastDay;
+      const months: string[] = [];
+      const startsLater = period.from !== undefined && period.from > periodLabel(asOfMs, 'day', tz);
+      if (begin !== undefined && !startsLater) for (let m = begin; m <= end; m = monthAfter(m)) months.push(m);
+      const owners = [...new Set(firsts.map(({ owner }) => owner))];
+      expect(new Set(rows.map((row: Any) => `${row.dimensions.period} ${row.dimensions.owner}`))).toEqual(
+        new Set(owners.flatMap((owner) => months.map((month) => `${month} ${owner}`))),
+      );
+      for (const { dimensions, ...row } of rows) {
+        const own = firsts.filter(({ owner }) => owner === dimensions.owner);
+        const now = own.filter(({ month }) => month === dimensions.period);
+        const then = own.filter(({ month }) => month === monthBefore(dimensions.period));
+        const delta = now.length - then.length;
+        expect(row).toMatchObject({
+          qualified: { count: now.length },
+          previous: { count: then.length },
+          delta,
+          percent: then.length === 0 ? null : Math.round((1e6 * delta) / then.length) / 1e4,
+        });
+        expect(await drill(row.qualified.drill)).toEqual(distinct(now));
+        expect(await drill(row.previous.drill)).toEqual(distinct(then));
+      }
+      const all = firsts.filter(({ month }) => months.includes(month));
+      expect(total.qualified.count).toBe(all.length);
+      expect(await drill(total.qualified.drill)).toEqual(distinct(all));
+    });
+  });
+
+  it('qualified counts by lead and by cycle, and what is still open of it', async () => {
+    await ask(async ({ asOfMs, drill, leads, period, question: { basis, mode, tz }, report }) => {
+      const asked: Asked = { fromMs: null, toMs: null, asOfMs, filter: {}, choices: { basis } };
+      const open = leads.filter((lead) => ['SQL', 'OPPORTUNITY'].includes(visitsBy(lead, asOfMs).at(-1)?.state ?? ''));
+      const qualified = leads.flatMap((lead) =>
+        unitsOf(lead, asked).flatMap((unit) => {
+          const atMs = reached(unit, 'SQL', mode);
+          if (atMs === null || !isIn(period, atMs, tz)) return [];
+          return [{ leadId: lead.leadId, open: open.includes(lead) && unit.at(-1) === visitsBy(lead, asOfMs).at(-1) }];
+        }),
+      );
+      const stillOpen = qualified.filter((one) => one.open);
+      const { total } = await report('qualified', { ...period, basis, mode, by: 'source' });
+      expect(total).toMatchObject({
+        qualified: { count: qualified.length },
+        stillOpen: { numerator: stillOpen.length, denominator: qualified.length },
+        openStock: { count: open.length },
+      });
+      expect(await drill(total.qualified.drill)).toEqual(distinct(qualified));
+      expect(await drill(total.stillOpen.drill)).toEqual(distinct(stillOpen));
+      expect(await drill(total.openStock.drill)).toEqual(distinct(open));
+    });
+  });
+
+  it('revenue adds up what was won in each month and in the one before', async () => {
+    await ask(async ({ asOfMs, drill, leads, period, question: { tz }, report }) => {
+      const sales = leads.flatMap((lead) =>
+        closingsOf(lead)
+          .filter(({ closedMs, kind }) => kind === 'won' && closedMs <= asOfMs)
+          .map(({ amount, closedMs }) => ({ leadId: lead.leadId, amount, closedMs })),
+      );
+      const { rows, total } = await report('revenue', { groupBy: 'month' });
+      const sums = (month: string, currency: string) => {
+        const here = sales.filter(
+          ({ amount, closedMs }) => amount?.currency === currency && periodLabel(closedMs, 'month', tz) === month,
+        );
+        return { here, deals: here.length, amountMinor: here.reduce((sum, { amount }) => sum + amount.amountMinor, 0) };
+      };
+      const labels = rows.map((row: Any) => row.dimensions.period);
+      for (const { closedMs } of sales) expect(labels).toContain(periodLabel(closedMs, 'month', tz));
+      for (const { currencies, dimensions } of rows) {
+        for (const { currency, growth, previous, won } of currencies) {
+          const { here, ...now } = sums(dimensions.period, currency);
+          const { here: earlier, ...then } = sums(monthBefore(dimensions.period), currency);
+          expect([won, previous]).toMatchObject([now, then]);
+          expect(growth.rate).toBe(
+            then.amountMinor === 0
+              ? null
+              : Math.floor((1e6 * (now.amountMinor - then.amountMinor)) / then.amountMinor + 0.5) / 1e6,
+          );
+          expect(await drill(won.drill)).toEqual(distinct(here));
+          expect(await drill(previous.drill)).toEqual(distinct(earlier));
+        }
+      }
+      const known = sales.filter(({ amount }) => amount !== null);
+      expect(total.currencies.reduce((count: number, { won }: Any) => count + won.deals, 0)).toBe(known.length);
+      expect(total.withoutAmount.count).toBe(sales.length - known.length);
+      const asked = (await report('revenue', period)).total;
+      const within = known.filter(({ closedMs }) => isIn(period, closedMs, tz));
+      expect(asked.currencies.reduce((count: number, { won }: Any) => count + won.deals, 0)).toBe(within.length);
+    });
+  });
+
+  it('lets nobody into a stage who neither left it nor is there, and converts nobody twice', async () => {
+    await ask(async ({ asOfMs, period, question: { mode }, report }) => {
+      const [flow, durations, stock] = await Promise.all([
+        report('flow', period),
+        report('stage-durations', period),
+        report('stock'),
+      ]);
+      const [entered, left] = await Promise.all([report('flow'), report('stage-durations')]);
+      // Who was there as the period began, and as it ended.
+      const bounds = [flow.period.from, flow.period.to].map((at) => (at === null ? null : Date.parse(at) - 1));
+      const [beforeMs, lastMs] = bounds as [number | null, number | null];
+      const before = beforeMs === null ? null : await report('stock', { asOf: iso(Math.min(beforeMs, asOfMs)) });
+      const after = lastMs === null ? stock : await report('stock', { asOf: iso(Math.min(lastMs, asOfMs)) });
+      const exitsOf = (body: Any, state: string): number =>
+        body.total.stages.find((stage: Any) => stage.state === state)?.visits.n ?? 0;
+      for (const state of LEAD_STATES) {
+        const inside = stock.total.states[state].count;
+        // Merged leads are in none of these: entries = exits + inside.
+        expect(entered.total.entries[state].count).toBe(exitsOf(left, state) + inside);
+        const change = flow.total.entries[state].count - exitsOf(durations, state);
+        const [first, last] = [before, after].map((body) => body?.total.states[state].count ?? 0);
+        expect(change).toBe(last - first);
+      }
+      const rates: (number | null)[] = [];
+      const collect = (figure: Any): void => {
+        if (figure === null || typeof figure !== 'object') return;
+        if ('rate' in figure) rates.push(figure.rate);
+        Object.values(figure).forEach(collect);
+      };
+      for (const name of ['funnel', 'leak'] as const) collect((await report(name, { ...period, mode })).total);
+      for (const name of ['recycling', 'returns', 'prospects', 'qualified', 'loss-reasons', 'sal-effect'] as const)
+        collect((await report(name, name === 'returns' ? { ...period, basis: 'lead' } : period)).total);
+      for (const one of rates) expect(one === null || (one >= 0 && one <= 1)).toBe(true);
+      for (const stage of (await report('leak', { ...period, mode })).total.stages) {
+        const { advanced, inside, leak, reached } = stage;
+        expect(advanced.numerator + inside.numerator + leak.numerator).toBe(reached.count);
+      }
+    });
   });
 
   it('holds the same whatever the batches, to the last byte', async () => {
