@@ -13,6 +13,7 @@ import { forecastParams, forecastReport } from './forecast.js';
 import { scanPaths } from './path.js';
 import { type ParamSpec, parseReportParams, type Query, type ReportContext } from './report-params.js';
 import { requiredOpportunitiesParams, requiredOpportunitiesReport } from './required-opportunities.js';
+import { markedAndAccepted, scoreQualityParams } from './score-quality.js';
 import { escalatedClocks, slaParams, slaReport } from './sla.js';
 import { stageBenchmarksParams, stageBenchmarksReport } from './stage-benchmarks.js';
 import { staleParams, staleReport } from './stale.js';
@@ -40,6 +41,7 @@ export async function alertFindings(view: ReadView, context: ReportContext): Pro
     inflow(ask, leads),
     orphaned(ask, leads),
     await decisionMakerLosses(ask),
+    await scorePrecision(ask),
   ].filter((finding) => finding !== null);
 }
 
@@ -431,5 +433,25 @@ async function decisionMakerLosses(ask: Asked): Promise<AlertFinding | null> {
     fails: rise * PLACES >= whole(threshold) * now.lost * before.lost,
     drill: `/v1/reports/loss-reasons?from=${encodeURIComponent(iso(middleMs))}`,
     text: `${now.left} of ${now.lost} deals lost in ${windowDays} days were lost because the decision maker left; before it was ${before.left} of ${before.lost}.`,
+  });
+}
+
+/** Whether fewer of the leads that the score marks are accepted than of those captured in as long a time before (7.24). */
+async function scorePrecision(ask: Asked): Promise<AlertFinding | null> {
+  const { threshold, windowDays } = ask.rule('score_precision');
+  const middle = iso(ask.nowMs - windowDays * DAY_MS);
+  const before = await markedAndAccepted(
+    ask.view,
+    ask.params(scoreQualityParams, { from: iso(ask.nowMs - 2 * windowDays * DAY_MS), to: middle }),
+  );
+  const now = await markedAndAccepted(ask.view, ask.params(scoreQualityParams, { from: middle }));
+  if (before.marked === 0 || now.marked === 0) return null;
+  const drop = before.accepted * now.marked - now.accepted * before.marked;
+  return ask.finding('score_precision', {
+    value: rate(drop, before.marked * now.marked),
+    n: Math.min(before.marked, now.marked),
+    fails: drop * PLACES >= whole(threshold) * before.marked * now.marked,
+    drill: `/v1/reports/score-quality?from=${encodeURIComponent(middle)}`,
+    text: `Sales accepted ${now.accepted} of ${now.marked} leads marked by the score and captured in ${windowDays} days; before it was ${before.accepted} of ${before.marked}.`,
   });
 }

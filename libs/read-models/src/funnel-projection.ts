@@ -9,6 +9,7 @@ import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
 import { pulseFacts } from './pulse.js';
+import { scoredFacts } from './score-quality.js';
 import { silenceFacts } from './silence-due.js';
 import { clockFacts } from './sla.js';
 
@@ -38,6 +39,7 @@ export const funnelProjection: Projection<LeadRow> = {
       ...pulseFacts(row),
       ...accountLeadFacts(row),
       ...touchFacts(row),
+      ...scoredFacts(row),
     ];
     return row.memo.facts as readonly Fact[];
   },

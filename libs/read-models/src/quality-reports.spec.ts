@@ -113,3 +113,84 @@ describe('attribution (7.21)', () => {
     expect(touch(body, 'campaign:C3')).toMatchObject({ mql: { numerator: 0 }, costPerMql: { rate: null } });
   });
 });
+
+describe('score quality (7.24)', () => {
+  /** Marked by the score or not; then what sales said. */
+  const lead = (by: 'score' | 'hand' | null, answer: 'accepted' | 'rejected' | null, totalMp = 70_000, days = 0) => {
+    const one = past.lead().captured(at('2018-03-01') + days * 86_400_000);
+    const then = at('2018-03-02') + days * 86_400_000;
+    one.fact('LeadScored', then, { total: totalMp, grade: 'B', band: 'hot', cause: 'event' });
+    if (by !== null) one.mql(then, { mode: by === 'score' ? 'auto' : 'manual' }).handedOff(then);
+    if (answer === 'accepted') one.accepted(then + 3_600_000);
+    if (answer === 'rejected') one.rejected(then + 3_600_000);
+    return one;
+  };
+
+  it('gives precision 1/3, recall 1/2 and lift 0.833 for the five leads of the example', async () => {
+    // Q1, Q2 and Q4 are flagged; Q1 and Q3 come true.
+    lead('score', 'accepted').sql(at('2018-03-05'));
+    lead('score', 'rejected');
+    lead('hand', 'accepted').sql(at('2018-03-05'));
+    lead('score', 'rejected');
+    lead(null, null);
+    const { total } = await report('score-quality', { label: 'sql' });
+    expect(total.precision).toMatchObject({ numerator: 1, denominator: 3, rate: 0.333333 });
+    expect(total.recall).toMatchObject({ numerator: 1, denominator: 2, rate: 0.5 });
+    expect(total.baseRate.rate).toBe(0.4);
+    expect(total.lift).toBe(0.833333);
+    expect(await drill(total.precision.drill)).toEqual(['lead-0001']);
+    expect(await drill(total.precision.drillDenominator)).toEqual(['lead-0001', 'lead-0002', 'lead-0004']);
+    expect(await drill(total.recall.drillDenominator)).toEqual(['lead-0001', 'lead-0003']);
+  });
+
+  it('leaves out who has not come true while there is time, and who came true too late is none', async () => {
+    lead('score', 'accepted');
+    lead('score', 'accepted').sql(at('2018-03-05'));
+    const early = await report('score-quality', { label: 'sql', asOf: '2018-06-01' });
+    expect(early.total).toMatchObject({ leads: { count: 1 }, immature: { count: 1 }, precision: { rate: 1 } });
+    const late = await report('score-quality', { label: 'sql', asOf: '2018-12-01' });
+    expect(late.total).toMatchObject({ leads: { count: 2 }, immature: { count: 0 }, precision: { rate: 0.5 } });
+    const strict = await report('score-quality', { label: 'sql', asOf: '2018-12-01', horizonDays: '3' });
+    expect(strict.total.precision.rate).toBe(0);
+  });
+
+  it('judges label accepted by the decided leads only, with the interval of Wilson', async () => {
+    for (let n = 0; n < 8; n += 1) lead('score', 'accepted');
+    for (let n = 0; n < 2; n += 1) lead('score', 'rejected');
+    lead('score', null);
+    lead(null, null);
+    const { total } = await report('score-quality');
+    expect(total.precision).toMatchObject({ numerator: 8, denominator: 10, rate: 0.8, interval: [0.490162, 0.943318] });
+    expect(total.undecided.count).toBe(2);
+    expect(await drill(total.undecided.drill)).toEqual(['lead-0011', 'lead-0012']);
+  });
+
+  it('tells acceptance by tenths of the score at the decision', async () => {
+    for (let n = 1; n <= 20; n += 1) lead('score', n > 4 ? 'accepted' : 'rejected', n * 1000);
+    const { deciles } = (await report('score-quality')).total;
+    expect(deciles.map((one: Body) => [one.fromMp, one.toMp, one.acceptance.rate])).toEqual([
+      [1000, 2000, 0],
+      [3000, 4000, 0],
+      ...[5, 7, 9, 11, 13, 15, 17, 19].map((from) => [from * 1000, (from + 1) * 1000, 1]),
+    ]);
+    expect(await drill(deciles[1].acceptance.drillDenominator)).toEqual(['lead-0003', 'lead-0004']);
+  });
+
+  it('finds no drift between equal halves, and some when the scores have moved', async () => {
+    for (let n = 0; n < 40; n += 1) lead(null, null, n * 1000, n % 2 === 0 ? 0 : 40);
+    const steady = await report('score-quality', { from: '2018-04-01', to: '2018-05-01' });
+    expect(steady.drift).toMatchObject({ n: 20, baselineN: 0, psi: null });
+    const half = await report('score-quality', { from: '2018-04-01', to: '2018-06-01' });
+    expect(half.drift).toMatchObject({ n: 20, baselineN: 20 });
+    expect(half.drift.psi).toBeLessThan(0.1);
+    past = new Past();
+    for (let n = 0; n < 40; n += 1) lead(null, null, n % 2 === 0 ? n * 1000 : 90_000, n % 2 === 0 ? 0 : 40);
+    expect((await report('score-quality', { from: '2018-04-01', to: '2018-06-01' })).drift.psi).toBeGreaterThan(0.25);
+  });
+
+  it('forgets a mark that was voided', async () => {
+    lead('score', 'accepted');
+    past.lead().captured(at('2018-03-01')).mql(at('2018-03-02'), { mode: 'auto' }).voided(at('2018-03-03'));
+    expect((await report('score-quality', { label: 'sql' })).total.falsePositives.count).toBe(1);
+  });
+});

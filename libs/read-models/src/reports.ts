@@ -34,6 +34,7 @@ import { returnsLeads, returnsParams, returnsReport } from './returns.js';
 import { revenueLeads, revenueParams, revenueReport } from './revenue.js';
 import { salEffectLeads, salEffectParams, salEffectReport } from './sal-effect.js';
 import { salesCycleLeads, salesCycleParams, salesCycleReport } from './sales-cycle.js';
+import { scoreQualityLeads, scoreQualityParams, scoreQualityReport } from './score-quality.js';
 import { breaches, breachesParams, runningClocks, runningClocksParams, slaLeads, slaParams, slaReport } from './sla.js';
 import { stageBenchmarksLeads, stageBenchmarksParams, stageBenchmarksReport } from './stage-benchmarks.js';
 import { stageDurationsLeads, stageDurationsParams, stageDurationsReport } from './stage-durations.js';
@@ -90,6 +91,7 @@ const REPORTS = {
     leads: forecastAccuracyLeads,
   },
   attribution: { params: attributionParams, run: attributionReport, leads: attributionLeads },
+  'score-quality': { params: scoreQualityParams, run: scoreQualityReport, leads: scoreQualityLeads },
 } as const satisfies Record<string, Report>;
 
 export type ReportName = keyof typeof REPORTS;

@@ -23,6 +23,7 @@ import { returnsParams } from '#libs/read-models/src/returns.js';
 import { revenueParams } from '#libs/read-models/src/revenue.js';
 import { salEffectParams } from '#libs/read-models/src/sal-effect.js';
 import { salesCycleParams } from '#libs/read-models/src/sales-cycle.js';
+import { scoreQualityParams } from '#libs/read-models/src/score-quality.js';
 import { breachesParams, runningClocksParams, slaParams } from '#libs/read-models/src/sla.js';
 import { stageBenchmarksParams } from '#libs/read-models/src/stage-benchmarks.js';
 import { stageDurationsParams } from '#libs/read-models/src/stage-durations.js';
@@ -200,6 +201,7 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(balanceParams, 'Short and long horizon; what comes and goes, by week (7.23).'),
   reportRoute(forecastAccuracyParams, 'The forecast of a period as it began, against what was won (7.25).'),
   reportRoute(attributionParams, 'Which touches brought qualified leads and sales, and what they cost (7.21).'),
+  reportRoute(scoreQualityParams, 'Whether the score still tells who comes true (7.24).'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
   listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),
