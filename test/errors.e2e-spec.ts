@@ -24,7 +24,9 @@ const allYes = { interest: yes, need: yes, budget: yes, authority: yes, timing: 
 /** Provoked over HTTP by another test: the file says the code. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   AGREEMENT_NOT_COUNTERSIGNED: 'test/config.e2e-spec.ts',
+  BULK_TOO_LARGE: 'test/bulk.e2e-spec.ts',
   CALENDAR_INVALID: 'test/config.e2e-spec.ts',
+  DRY_RUN_REQUIRED: 'test/bulk.e2e-spec.ts',
   MODEL_INVALID: 'test/config.e2e-spec.ts',
   PROBABILITY_NOT_MONOTONE: 'test/config.e2e-spec.ts',
   PROTECTED_ATTRIBUTE: 'test/config.e2e-spec.ts',
@@ -49,8 +51,6 @@ const NOT_YET: Readonly<Record<string, string>> = {
   REVIEW_NOT_FOUND: 'reviews are being built',
   LEAD_ERASED: 'erasing a person is not built',
   LEAD_RESTRICTED: 'restricting the processing of a person is not built',
-  NO_INTEREST_SHOWN: 'no command promotes a subscriber: the policy does, and only by a fact that shows interest',
-  NO_TWO_WAY_EVIDENCE: 'no command makes a prospect: the policy does, and only by an answer of the person',
   RATE_LIMITED: 'calls are not limited',
 };
 
@@ -261,6 +261,8 @@ describe('refusals over HTTP', () => {
 
   // prettier-ignore
   const qualificationCases: Case[] = [
+    ['NO_INTEREST_SHOWN', 422, undefined, async () => ask(marketing, await lead({ interest: { kind: 'none' } }), 'promote')],
+    ['NO_TWO_WAY_EVIDENCE', 422, undefined, async () => ask(rita, await lead(), 'mark-prospect')],
     ['INVALID_TRANSITION', 422, undefined, async () => ask(rita, await lead(), 'win', { amount: EUR(1) })],
     ['SCORE_BELOW_THRESHOLD', 422, 'reason', async () => ask(marketing, await lead(), 'mark-mql')],
     ['ICP_THRESHOLD_FAILED', 422, undefined, async () => ask(marketing, await lead({ accountId: 'small' }), 'mark-mql', { reason: 'we like them' })],

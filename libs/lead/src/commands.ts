@@ -280,6 +280,13 @@ export const leadCommandSchemas = {
   }),
   DeferContact: body({ until: instant, requestedBy: z.enum(['lead', 'sales']).default('lead') }),
 
+  // Promotion by a person, where a policy has no occasion any more
+  PromoteLead: body({}),
+  MarkProspect: body({
+    /** By which the person answered. */
+    channel: code.default('email'),
+  }),
+
   // Qualification and handoff
   MarkMQL: body({
     reason: text.optional(),
@@ -541,6 +548,8 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   BookMeeting: fact('book-meeting'),
   LogMeeting: fact('log-meeting'),
   DeferContact: fact('defer-contact'),
+  PromoteLead: decision('promote', ['marketing']),
+  MarkProspect: decision('mark-prospect', workers),
   MarkMQL: decision('mark-mql', ['marketing']),
   MarkPQL: decision('mark-pql', ['marketing']),
   MarkServiceQualified: decision('mark-service-qualified', ['marketing', 'sdr']),

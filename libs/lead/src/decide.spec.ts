@@ -11,7 +11,7 @@ const STAGES: Stage[] = [
 describe('the table of transitions (spec §3.3)', () => {
   /** Written from the table, not from the rules. */
   const ALLOWED: Record<Stage, CommandName[]> = {
-    SUBSCRIBER: ['MarkMQL', 'MarkPQL', 'MarkServiceQualified', 'DisqualifyLead', 'MarkJunk'],
+    SUBSCRIBER: ['PromoteLead', 'MarkMQL', 'MarkPQL', 'MarkServiceQualified', 'DisqualifyLead', 'MarkJunk'],
     LEAD: ['MarkMQL', 'MarkPQL', 'MarkServiceQualified', 'MarkSQL', 'DisqualifyLead', 'MarkJunk'],
     PROSPECT: ['MarkMQL', 'MarkPQL', 'MarkServiceQualified', 'MarkSQL', 'DisqualifyLead', 'MarkJunk'],
     MQL: ['HandOffToSales', 'AcceptLead', 'RejectLead', 'WithdrawQualification', 'MarkSQL', 'DisqualifyLead', 'MarkJunk'],

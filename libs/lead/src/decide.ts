@@ -8,6 +8,7 @@ import { leavingRules } from './decide-leaving.js';
 import { merged, mergeRules } from './decide-merge.js';
 import { nurtureRules } from './decide-nurture.js';
 import { profileRules } from './decide-profile.js';
+import { promotionRules } from './decide-promotion.js';
 import { qualificationRules } from './decide-qualification.js';
 import { scoreAfter, scoringRules } from './decide-scoring.js';
 import { Decision, iso, type DecideContext } from './decision.js';
@@ -29,6 +30,7 @@ const rules: Rules<CommandName> = {
   ...profileRules,
   ...contactRules,
   ...nurtureRules,
+  ...promotionRules,
   ...qualificationRules,
   ...dealRules,
   ...leavingRules,

@@ -28,6 +28,7 @@ const SETTLER: Actor = { ...SYSTEM, id: SETTLE_ON_WRITE };
 /** Who usually gives a command. */
 const USUAL: Partial<Record<CommandName, Actor>> = {
   CaptureLead: person('marketing'),
+  PromoteLead: person('marketing'),
   MarkMQL: person('marketing'),
   MarkPQL: person('marketing'),
   MarkServiceQualified: person('marketing'),
