@@ -47,7 +47,29 @@ describe('command bodies', () => {
     expect(body).toEqual({ answers: { interest: { value: 'yes' }, need: { value: 'no', note: 'n' } } });
   });
 
+  it.each<[CommandName, object, object]>([
+    [
+      'VoidTransition',
+      { eventId: 'e', reason: 'r', approver: 'ann' },
+      { eventId: 'e', reason: 'r', approvedBy: 'ann' },
+    ],
+    [
+      'CorrectOccurredAt',
+      { eventId: 'e', occurredAt: '2026-03-02T10:00:00+02:00', reason: 'r', approver: 'ann' },
+      { eventId: 'e', new: '2026-03-02T08:00:00.000Z', reason: 'r', approvedBy: 'ann' },
+    ],
+    ['ChangeCloseDate', { new: '2026-05-01', reason: 'r' }, { expectedCloseDate: '2026-05-01', reason: 'r' }],
+    ['ChangeDealStage', { leadId: 'L', dealStage: 'demo' }, { to: 'demo' }],
+    ['MarkMQL', { basis: 'marketing', mode: 'manual', reason: 'r' }, { reason: 'r', summary: '' }],
+    ['WinDeal', { fxRateToReporting: 1.085 }, { fxRateToReporting: '1.085' }],
+  ])('of %s may use the names of the spec: %j', (name, body, expected) => {
+    expect(parseLeadCommand(name, 'l', body).body).toEqual(expected);
+  });
+
   it.each<[CommandName, unknown, string]>([
+    ['MarkMQL', { basis: 'product' }, 'basis'],
+    ['AcceptLead', { leadId: 'another' }, 'leadId'],
+    ['VoidTransition', { eventId: 'e', reason: 'r', approver: 'ann', approvedBy: 'bob' }, 'approver'],
     ['AcceptLead', { surprise: 1 }, 'surprise'],
     ['CaptureLead', { person: { email: 'a@b.c', shoeSize: 43 } }, 'person.shoeSize'],
     ['CaptureLead', { person: { givenName: '\ud800' } }, 'person.givenName'],

@@ -46,7 +46,8 @@ const answers = z.strictObject({
   timing: answer.optional(),
 });
 const meetingKind = z.enum(['discovery', 'demo', 'proposal', 'other']);
-const override = z.strictObject({ reason: text });
+/** Who overrides is who commands; a name here is for the sender's own reading. */
+const override = z.strictObject({ reason: text, by: id.optional() });
 const captureSource = z.strictObject({
   channel: sourceChannel.optional(),
   code: code.optional(),
@@ -94,7 +95,8 @@ const body = <S extends z.ZodRawShape>(shape: S) =>
 export const leadCommandSchemas = {
   // Capture and profile
   CaptureLead: body({
-    leadId: z.uuid().optional(),
+    /** Any uuid, whatever version and variant its bits claim. */
+    leadId: z.guid().optional(),
     onDuplicate: z.enum(['attach', 'reject']).default('attach'),
     /** Default: subscriber when no interest was shown (`interest.kind` none), else lead. */
     initialStage: z.enum(['subscriber', 'lead']).optional(),
@@ -228,6 +230,8 @@ export const leadCommandSchemas = {
     attemptId: id.optional(),
     oneToOne: z.boolean().default(true),
     automated: z.boolean().default(false),
+    /** false: no contact in the agreement's sense, whatever its channel; true adds nothing, the agreement decides. */
+    qualifies: z.boolean().optional(),
     intent: z.enum(['discover', 'educate', 'pitch', 'follow_up']).default('follow_up'),
     sequenceStep: z.int().min(1).optional(),
     durationS: z.int().min(0).optional(),
@@ -403,8 +407,8 @@ export const leadCommandSchemas = {
     /** The same as `occurredAt`: a deal is closed when it is won. */
     closedAt: instant.optional(),
     fxRateToReporting: z
-      .string()
-      .regex(/^\d{1,9}(\.\d{1,12})?$/)
+      .union([z.string(), z.number().transform(String)])
+      .pipe(z.string().regex(/^\d{1,9}(\.\d{1,12})?$/))
       .default('1'),
   }),
   LoseDeal: body({
@@ -443,7 +447,8 @@ export const leadCommandSchemas = {
   CorrectOccurredAt: body({ eventId: id, new: instant, reason: requiredText, approvedBy: id }),
   RetractBreach: body({
     clockId: id,
-    evidenceEventId: id,
+    /** Default: the fact that stopped the clock too late. */
+    evidenceEventId: id.optional(),
     reason: z.enum(['late_evidence', 'calendar_correction']).default('late_evidence'),
     approvedBy: id,
   }),
@@ -597,12 +602,49 @@ export const commandActions: Readonly<Record<CommandName, CommandAction>> = {
   SettleClocks: { action: null, roles: [], commutes: true, systemOnly: true },
 };
 
+/** What the spec calls a field of these commands in its events or in its list of commands (§4.2, §4.4) → our name. */
+const OTHER_NAMES: Readonly<Partial<Record<CommandName, Readonly<Record<string, string>>>>> = {
+  ChangeDealStage: { dealStage: 'to' },
+  ChangeDealAmount: { new: 'amount' },
+  ChangeCloseDate: { new: 'expectedCloseDate' },
+  VoidTransition: { approver: 'approvedBy', voidedEventId: 'eventId' },
+  // Its own time is of no use to a correction: the time beside the event is the corrected one.
+  CorrectOccurredAt: { approver: 'approvedBy', correctedEventId: 'eventId', occurredAt: 'new' },
+  RetractBreach: { approver: 'approvedBy' },
+  RebaseClock: { approver: 'approvedBy' },
+};
+/** What a command says by its name already. */
+const IMPLIED: Readonly<Partial<Record<CommandName, Readonly<Record<string, string>>>>> = {
+  MarkMQL: { basis: 'marketing', mode: 'manual' },
+  MarkPQL: { basis: 'product' },
+  MarkServiceQualified: { basis: 'service' },
+};
+
+/** The body under our names, without what its name and its path say already. What contradicts stays, to be refused. */
+function underOurNames(name: CommandName, leadId: string, body: unknown): unknown {
+  const otherNames = Object.entries(OTHER_NAMES[name] ?? {});
+  const implied: Record<string, string> = { ...IMPLIED[name], ...(name === 'CaptureLead' ? {} : { leadId }) };
+  if (typeof body !== 'object' || body === null) return body;
+  if (!Object.keys(body).some((key) => Object.hasOwn(implied, key)) && otherNames.length === 0) return body;
+  const fields: Record<string, unknown> = { ...body };
+  for (const [key, value] of Object.entries(implied)) {
+    const said = fields[key];
+    if (typeof said === 'string' && said.toLowerCase() === value) delete fields[key];
+  }
+  for (const [theirs, ours] of otherNames) {
+    if (fields[theirs] === undefined || fields[ours] !== undefined) continue;
+    fields[ours] = fields[theirs];
+    delete fields[theirs];
+  }
+  return fields;
+}
+
 /**
  * Body as it came → command, defaults filled and times in UTC.
  * @throws LeadError VALIDATION_FAILED with `fields[]` naming each wrong field
  */
 export function parseLeadCommand(name: CommandName, leadId: string, body: unknown): LeadCommand {
-  const parsed = leadCommandSchemas[name].safeParse(body);
+  const parsed = leadCommandSchemas[name].safeParse(underOurNames(name, leadId, body));
   if (parsed.success) return { name, leadId, body: parsed.data } as LeadCommand;
   const fields = parsed.error.issues.flatMap(fieldErrors);
   throw new LeadError('VALIDATION_FAILED', `${name}: ${fields.map((f) => `${f.field} ${f.rule}`).join('; ')}`, {

@@ -55,6 +55,8 @@ describe('a contact attempt', () => {
     [{ channel: 'email', outcome: 'sent', automated: true }, false],
     [{ channel: 'phone', outcome: 'wrong_person' }, false],
     [{ channel: 'email', outcome: 'bounced' }, false],
+    [{ channel: 'phone', outcome: 'connected', qualifies: false }, false],
+    [{ channel: 'email', outcome: 'sent', automated: true, qualifies: true }, false],
   ])('%j counts as contact: %s', (attempt, qualifies) => {
     const lead = given('SAL').do('LogContactAttempt', attempt);
     expect(lead.data('ContactAttempted').qualifies).toBe(qualifies);

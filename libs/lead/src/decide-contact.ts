@@ -208,9 +208,10 @@ export const contactRules: Rules<
 type Attempt = CommandBody<'LogContactAttempt'>;
 
 /** By the agreement of the lead's team; without one, by the default definition (spec §6.8). */
-function qualifies(decision: Decision, { channel, oneToOne, automated, outcome }: Attempt): boolean {
+function qualifies(decision: Decision, { channel, oneToOne, automated, outcome, qualifies }: Attempt): boolean {
   const { contactAttemptDefinition: definition } = agreementOf(decision) ?? standardAgreement;
   return (
+    qualifies !== false &&
     definition.channels.includes(channel) &&
     (oneToOne || !definition.oneToOne) &&
     (!automated || definition.automated) &&

@@ -104,14 +104,16 @@ export const correctionRules: Rules<'VoidTransition' | 'CorrectOccurredAt' | 'Re
   RetractBreach: {
     offered: ({ clocks }) =>
       [...clocks.values()].some(({ breachedAtMs, breachRetracted }) => breachedAtMs !== undefined && !breachRetracted),
-    decide(decision, { clockId, evidenceEventId, reason, approvedBy }) {
+    decide(decision, { clockId, evidenceEventId: named, reason, approvedBy }) {
       const clock = decision.lead.clocks.get(clockId);
+      const evidenceEventId = named ?? clock?.stoppedBy;
       const { breachedAtMs, breachRetracted = true } = clock ?? {};
       if (breachedAtMs === undefined || breachRetracted) {
         throw new LeadError('UNKNOWN_CLOCK', 'no clock of this lead with a standing breach', { field: 'clockId' });
       }
-      const evidence = findEvent(decision.lead, evidenceEventId);
-      decision.guard(evidence !== null, 'UNKNOWN_EVIDENCE', 'no such event in this lead', { field: 'evidenceEventId' });
+      if (evidenceEventId === undefined || findEvent(decision.lead, evidenceEventId) === null) {
+        throw new LeadError('UNKNOWN_EVIDENCE', 'no such event in this lead', { field: 'evidenceEventId' });
+      }
       const { isOps, context } = decision;
       const inGrace = clock !== undefined && withinGrace(clock, context.policies, context.nowMs);
       decision.guard(isOps || inGrace, 'GRACE_EXPIRED', 'so long after the deadline only ops takes a breach back');

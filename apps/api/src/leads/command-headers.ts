@@ -15,6 +15,24 @@ export function commandIdOf(idempotencyKey: string | undefined): string {
   return derivedId(idempotencyKey, KEY_NAMESPACE);
 }
 
+/**
+ * A command's id may stand in its body instead (spec §4.4 `commandId`, a uuid); the body without it.
+ * @throws Problem VALIDATION_FAILED: no uuid, or another one than the header's
+ */
+export function commandIdAndBody(
+  idempotencyKey: string | undefined,
+  body: unknown,
+): { readonly commandId: string; readonly body: unknown } {
+  if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'commandId'))
+    return { commandId: commandIdOf(idempotencyKey), body };
+  const { commandId: named, ...rest } = body as Readonly<Record<string, unknown>>;
+  if (typeof named !== 'string' || !UUID.test(named)) throw invalid('commandId', 'must be a uuid');
+  const commandId = named.toLowerCase();
+  if (idempotencyKey !== undefined && commandIdOf(idempotencyKey) !== commandId)
+    throw invalid('commandId', 'is another one than the Idempotency-Key');
+  return { commandId, body: rest };
+}
+
 /** Revision of an `If-Match: "<revision>"`, also without the quotes; undefined without the header. */
 export function revisionOf(ifMatch: string | undefined): number | undefined {
   if (ifMatch === undefined) return undefined;

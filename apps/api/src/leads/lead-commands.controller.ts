@@ -6,7 +6,7 @@ import { invalid, Problem } from '#libs/platform/src/problem.js';
 import { Caller } from '../caller.js';
 import { LeadCommandRequest } from '../commands/lead-command-request.js';
 import type { LeadCommandAnswer } from '../commands/lead-commands.js';
-import { commandIdOf, revisionOf } from './command-headers.js';
+import { commandIdAndBody, revisionOf } from './command-headers.js';
 
 const SOURCE = { system: 'api' };
 const commandOfAction = new Map(
@@ -29,7 +29,7 @@ export class LeadCommandsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<LeadCommandAnswer> {
     if (ifMatch !== undefined) throw invalid('If-Match', 'a capture has no revision to match');
-    return this.#answer(reply, { name: 'CaptureLead', body, commandId: commandIdOf(key), actor, source: SOURCE });
+    return this.#answer(reply, { name: 'CaptureLead', ...commandIdAndBody(key, body), actor, source: SOURCE });
   }
 
   @Post(':leadId/:action')
@@ -48,8 +48,7 @@ export class LeadCommandsController {
     return this.#answer(reply, {
       name,
       leadId,
-      body,
-      commandId: commandIdOf(key),
+      ...commandIdAndBody(key, body),
       actor,
       source: SOURCE,
       ...(expected === undefined ? {} : { ifMatch: expected }),
