@@ -252,6 +252,14 @@ export class PolicyBook {
     return repAt(this.repsById.get(repId) ?? [], atMs);
   }
 
+  /** When somebody who is gone at `atMs` left; null: is here, or was never known. */
+  departureMs(repId: string, atMs: number): number | null {
+    const events = this.repsById.get(repId) ?? [];
+    if (repAt(events, atMs)?.active !== false) return null;
+    const left = events.findLast(({ data, type }) => type === 'RepLeft' && Date.parse(data.occurredAt) <= atMs);
+    return left === undefined ? null : Date.parse(left.data.occurredAt);
+  }
+
   /** Who is in the team at `atMs`, with the capacity of then; those who left are not. */
   reps(teamId: string, atMs: number): Rep[] {
     return [...this.repsById.values()].flatMap((events) => {

@@ -1,6 +1,6 @@
 import type { AlertFinding } from '#libs/alert/src/alert.js';
 import { type AlertCondition, conditionRule } from '#libs/alert/src/alert-conditions.js';
-import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
+import type { LeadStateName } from '#libs/lead/src/states.js';
 import { DEFAULT_PIPELINE_ID } from '#libs/policy/src/policy-book.js';
 import { acceptanceParams, acceptanceReport, type AcceptanceFigures } from './acceptance.js';
 import { balanceParams, balanceReport } from './balance.js';
@@ -349,7 +349,8 @@ interface LeadsNow {
   readonly orphans: ReadonlyMap<string, number>;
 }
 
-const AT_REST: ReadonlySet<LeadStateName> = new Set(['CUSTOMER', 'LOST', 'DISQUALIFIED', 'JUNK', 'MERGED']);
+/** Nobody works on these any more; customers are still looked after. */
+const AT_REST: ReadonlySet<LeadStateName> = new Set(['LOST', 'DISQUALIFIED', 'JUNK', 'MERGED']);
 const OWNER = DIMENSIONS.indexOf('owner');
 
 /** What several conditions need of every lead, in one pass. */
@@ -371,7 +372,7 @@ async function leadsNow({ context, nowMs, view }: Asked): Promise<LeadsNow> {
     const owner = path.dims.values[OWNER];
     if (owner === null || owner === undefined || AT_REST.has(state)) return;
     let gone = departed.get(owner);
-    if (gone === undefined) departed.set(owner, (gone = policies.rep(owner, nowMs)?.active === false));
+    if (gone === undefined) departed.set(owner, (gone = policies.departureMs(owner, nowMs) !== null));
     if (gone) orphans.set(owner, (orphans.get(owner) ?? 0) + 1);
   });
   return { lastCaptureMs, opportunities, qualified, orphans };
@@ -396,14 +397,11 @@ function inflow(ask: Asked, { lastCaptureMs }: LeadsNow): AlertFinding | null {
 
 function orphaned(ask: Asked, { orphans }: LeadsNow): AlertFinding {
   const n = [...orphans.values()].reduce((sum, count) => sum + count, 0);
-  const query = new URLSearchParams();
-  for (const owner of [...orphans.keys()].sort()) query.append('filter[owner]', owner);
-  for (const state of LEAD_STATES) if (!AT_REST.has(state)) query.append('filter[state]', state);
   return ask.finding('orphaned_leads', {
     value: n,
     n,
     fails: n > ask.rule('orphaned_leads').threshold,
-    drill: n === 0 ? null : `/v1/leads?${query.toString()}`,
+    drill: '/v1/leads?filter[orphaned]=true',
     text: `${n} open leads belong to people who have left: ${list([...orphans])}.`,
   });
 }

@@ -4,6 +4,8 @@ import { handoffFacts } from './acceptance.js';
 import { accountLeadFacts } from './account-leads.js';
 import { touchFacts } from './attribution.js';
 import { closingFacts } from './closings.js';
+import { effortFacts } from './contact-effort.js';
+import { ownerFacts } from './continuity.js';
 import { dealFacts } from './deals.js';
 import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
@@ -40,6 +42,8 @@ export const funnelProjection: Projection<LeadRow> = {
       ...accountLeadFacts(row),
       ...touchFacts(row),
       ...scoredFacts(row),
+      ...effortFacts(row),
+      ...ownerFacts(row),
     ];
     return row.memo.facts as readonly Fact[];
   },

@@ -194,3 +194,109 @@ describe('score quality (7.24)', () => {
     expect((await report('score-quality', { label: 'sql' })).total.falsePositives.count).toBe(1);
   });
 });
+
+describe('contact effort (7.22)', () => {
+  const DAY = 86_400_000;
+  const accepted = (day = '2018-03-01') =>
+    past
+      .lead()
+      .captured(at(day))
+      .mql(at(day) + 1)
+      .handedOff(at(day) + 2)
+      .accepted(at(day) + 1000);
+  type Lead = ReturnType<typeof accepted>;
+  const attempt = (lead: Lead, atMs: number): void => {
+    lead.fact('ContactAttempted', atMs, { attemptId: 'a', channel: 'phone', qualifies: true, outcome: 'no_answer' });
+  };
+
+  it('makes 3.2 attempts a lead of 32 at 10', async () => {
+    for (let n = 0; n < 10; n += 1) {
+      const lead = accepted();
+      for (let made = 0; made < (n < 8 ? 3 : 4); made += 1) attempt(lead, at('2018-03-02') + made * 5 * DAY);
+    }
+    past.lead().captured(at('2018-03-01'));
+    const { total } = await report('contact-effort');
+    expect(total.attempts).toMatchObject({ numerator: 32, denominator: 10, rate: 3.2 });
+    expect(total.byAttempt.map((one: Body) => one.responses.denominator)).toEqual([10, 10, 10, 2]);
+    expect(await drill(total.byAttempt[3].responses.drillDenominator)).toEqual(['lead-0009', 'lead-0010']);
+  });
+
+  it('counts an answer, an opt-out and a complaint for the attempt before it', async () => {
+    const lead = accepted();
+    attempt(lead, at('2018-03-02'));
+    attempt(lead, at('2018-03-03'));
+    lead.fact('LeadResponded', at('2018-03-04'), { channel: 'email', sentiment: 'opt_out' });
+    const other = accepted();
+    attempt(other, at('2018-03-02'));
+    other.fact('BehaviourRecorded', at('2018-03-04'), { behaviourId: 'b', kind: 'complaint', count: 1 });
+    const [first, second] = (await report('contact-effort')).total.byAttempt;
+    expect([first.responses.rate, first.optOuts.rate, first.complaints.rate]).toEqual([0, 0, 0.5]);
+    expect([second.responses.rate, second.optOuts.rate, second.complaints.rate]).toEqual([1, 1, 0]);
+    expect(await drill(second.optOuts.drill)).toEqual(['lead-0001']);
+    const before = await report('contact-effort', { asOf: '2018-03-03T12:00:00Z' });
+    expect(before.total.byAttempt[1].responses.rate).toBe(0);
+  });
+
+  it('finds who is called on a fourth time within seven days, and not on the seventh day itself', async () => {
+    const often = accepted();
+    const spaced = accepted();
+    for (const day of [0, 1, 2]) for (const lead of [often, spaced]) attempt(lead, at('2018-03-02') + day * DAY);
+    attempt(often, at('2018-03-02') + 7 * DAY - 1);
+    attempt(spaced, at('2018-03-02') + 7 * DAY);
+    const { overCap } = (await report('contact-effort')).total;
+    expect(overCap).toMatchObject({ numerator: 1, denominator: 2 });
+    expect(await drill(overCap.drill)).toEqual([often.leadId]);
+  });
+
+  it('tells who was given up as unresponsive without the full sequence', async () => {
+    const full = accepted();
+    full.fact('ContactSequenceExhausted', at('2018-03-05'), { sequenceId: 'standard', attemptsMade: 6, responses: 0 });
+    full.recycled(at('2018-03-06'), { reasonCode: 'unresponsive' });
+    accepted().recycled(at('2018-03-06'), { reasonCode: 'unresponsive' });
+    accepted().recycled(at('2018-03-06'), { reasonCode: 'timing' });
+    const { fullSequence } = (await report('contact-effort')).total;
+    expect(fullSequence).toMatchObject({ numerator: 1, denominator: 2, rate: 0.5 });
+    expect(await drill(fullSequence.drill)).toEqual([full.leadId]);
+  });
+});
+
+describe('continuity of people (7.29)', () => {
+  const left = (repId: string, occurredAt: string) => [
+    {
+      stream: `rep-${repId}`,
+      type: 'RepJoined',
+      data: { occurredAt: '2018-01-01T00:00:00.000Z', repId, teamId: 'sales', skills: [] },
+    },
+    { stream: `rep-${repId}`, type: 'RepLeft', data: { occurredAt, repId } },
+  ];
+  const policies = policyBook(...left('sam', '2018-06-01T00:00:00.000Z'));
+  const given = (lead: ReturnType<Past['lead']>, atMs: number, ownerId: string, previousOwnerId: string) =>
+    lead.fact('OwnerAssigned', atMs, { ownerId, previousOwnerId, teamId: 'sales', reason: 'manual' });
+
+  it('gives 3 changes in 12 open deals 0.25', async () => {
+    for (let n = 0; n < 12; n += 1) {
+      const lead = past.lead().captured(at('2018-03-01')).sql(at('2018-03-02'));
+      if (n === 5) given(lead, at('2018-03-03'), 'ann', 'sam');
+      lead.opportunity(at('2018-03-04'), 1000);
+      if (n < 3) given(lead, at('2018-03-05'), 'ann', 'sam');
+    }
+    const closed = past.lead().captured(at('2018-03-01')).sql(at('2018-03-02')).opportunity(at('2018-03-04'), 1000);
+    given(closed, at('2018-03-05'), 'ann', 'sam');
+    closed.lost(at('2018-03-06'));
+    const { ownerChanges } = (await report('continuity')).total;
+    expect(ownerChanges).toMatchObject({ numerator: 3, denominator: 12, rate: 0.25 });
+    expect(await drill(ownerChanges.drill)).toEqual(['lead-0001', 'lead-0002', 'lead-0003']);
+  });
+
+  it('names the leads of who has left, and the days until somebody took them over', async () => {
+    const taken = past.lead().captured(at('2018-03-01')).mql(at('2018-03-02')).handedOff(at('2018-03-02'));
+    taken.accepted(at('2018-03-03'));
+    past.lead().captured(at('2018-03-01')).mql(at('2018-03-02')).handedOff(at('2018-03-02')).accepted(at('2018-03-03'));
+    given(taken, at('2018-06-03'), 'ann', 'sam');
+    const { total } = await report('continuity', {}, { policies });
+    expect(total.orphaned).toMatchObject({ numerator: 1, denominator: 2 });
+    expect(total.daysToReassign).toMatchObject({ n: 1, p50: 2 });
+    const before = await report('continuity', { asOf: '2018-05-31' }, { policies });
+    expect(before.total.orphaned.numerator).toBe(0);
+  });
+});

@@ -4,6 +4,8 @@ import { attributionLeads, attributionParams, attributionReport } from './attrib
 import { audit, auditParams } from './audit.js';
 import { balanceLeads, balanceParams, balanceReport } from './balance.js';
 import { bottlenecksLeads, bottlenecksParams, bottlenecksReport } from './bottlenecks.js';
+import { contactEffortLeads, contactEffortParams, contactEffortReport } from './contact-effort.js';
+import { continuityLeads, continuityParams, continuityReport } from './continuity.js';
 import { coverageLeads, coverageParams, coverageReport } from './coverage.js';
 import { duplicates, duplicatesParams } from './duplicates.js';
 import { flowLeads, flowParams, flowReport } from './flow.js';
@@ -91,6 +93,8 @@ const REPORTS = {
     leads: forecastAccuracyLeads,
   },
   attribution: { params: attributionParams, run: attributionReport, leads: attributionLeads },
+  'contact-effort': { params: contactEffortParams, run: contactEffortReport, leads: contactEffortLeads },
+  continuity: { params: continuityParams, run: continuityReport, leads: continuityLeads },
   'score-quality': { params: scoreQualityParams, run: scoreQualityReport, leads: scoreQualityLeads },
 } as const satisfies Record<string, Report>;
 

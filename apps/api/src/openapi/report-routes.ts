@@ -4,6 +4,8 @@ import { attributionParams } from '#libs/read-models/src/attribution.js';
 import { auditParams } from '#libs/read-models/src/audit.js';
 import { balanceParams } from '#libs/read-models/src/balance.js';
 import { bottlenecksParams } from '#libs/read-models/src/bottlenecks.js';
+import { contactEffortParams } from '#libs/read-models/src/contact-effort.js';
+import { continuityParams } from '#libs/read-models/src/continuity.js';
 import { coverageParams } from '#libs/read-models/src/coverage.js';
 import { DIMENSIONS } from '#libs/read-models/src/dimensions.js';
 import { duplicatesParams } from '#libs/read-models/src/duplicates.js';
@@ -201,6 +203,8 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(balanceParams, 'Short and long horizon; what comes and goes, by week (7.23).'),
   reportRoute(forecastAccuracyParams, 'The forecast of a period as it began, against what was won (7.25).'),
   reportRoute(attributionParams, 'Which touches brought qualified leads and sales, and what they cost (7.21).'),
+  reportRoute(contactEffortParams, 'How often accepted leads are called on, and what comes of it (7.22).'),
+  reportRoute(continuityParams, 'Leads and deals that change hands, or whose owner has left (7.29).'),
   reportRoute(scoreQualityParams, 'Whether the score still tells who comes true (7.24).'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
