@@ -217,4 +217,34 @@ describe('many leads at once, over HTTP', () => {
     await finished(jobId);
     expect(await ownerOf(leadIds[0] as string)).toBe('rita');
   }, 60_000);
+
+  it('hands leads to people in turn, and the account to whoever has it', async () => {
+    for (const repId of ['theo', 'tina'])
+      ok(await admin.command('/v1/config/teams/sales/reps', { repId, weeklyLeadCapacity: 20 }), 201);
+    const rules = { strategies: ['account_owner', 'round_robin'] };
+    ok(await admin.command('/v1/config/teams/sales/routing', rules));
+    ok(await marketing.command('/v1/accounts', { accountId: 'acme', name: 'Acme' }), 201);
+    const { leadIds } = await capture(4);
+    const { leadIds: ofAcme } = await capture(1, { accountId: 'acme' });
+    const offer = async (leadId: string) =>
+      ok(await marketing.command(`/v1/leads/${leadId}/mark-mql`, { reason: 'fits' }));
+    const ownerOf = async (leadId: string) => ok(await admin.get(`/v1/leads/${leadId}`)).ownerId;
+    const owners: string[] = [];
+    for (const leadId of leadIds) {
+      expect((await offer(leadId)).events.map(({ type }: { type: string }) => type)).toContain('OwnerAssigned');
+      owners.push(await ownerOf(leadId));
+    }
+    expect(owners.sort()).toEqual(['theo', 'theo', 'tina', 'tina']);
+
+    ok(await admin.command(`/v1/leads/${ofAcme[0]}/assign-owner`, { ownerId: 'tina' }));
+    const { leadIds: others } = await capture(3, { accountId: 'acme' });
+    const leads = ok(await admin.get(`/v1/accounts/acme?after=${(await offer(ofAcme[0] as string)).position}`)).leads;
+    expect(leads).toHaveLength(4);
+    for (const leadId of others) {
+      await offer(leadId);
+      expect(await ownerOf(leadId)).toBe('tina');
+    }
+    const { items } = ok(await admin.get(`/v1/leads/${others[0]}/timeline`));
+    expect(items.at(-1)).toMatchObject({ type: 'OwnerAssigned', actor: { id: 'system:routing', type: 'system' } });
+  }, 60_000);
 });

@@ -6,6 +6,7 @@ import { Accounts } from '#apps/api/src/accounts/accounts.js';
 import { LeadCommands, type LeadCommandAnswer } from '#apps/api/src/commands/lead-commands.js';
 import { LeadReader } from '#apps/api/src/commands/lead-reader.js';
 import { Policies } from '#apps/api/src/policies.js';
+import { RepLoads } from '#apps/api/src/routing/rep-loads.js';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
 import type { Actor, CommandName, Role } from '#libs/lead/src/commands.js';
@@ -58,6 +59,7 @@ export class CommandSide {
       models: policies.models,
       accounts: this.accounts,
       campaigns: policies.campaigns,
+      repLoads: new RepLoads({ log, nowMs: () => clock.nowMs() }),
       testClock: true,
     });
     this.reader = new LeadReader(log, this.commands.streams);

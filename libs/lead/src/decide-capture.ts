@@ -10,6 +10,7 @@ import { assessLinked } from './icp.js';
 import { consent } from './events.js';
 import type { LeadEventData } from './events.js';
 import { emailKindOf } from './mailbox.js';
+import { CAPACITY_EXCEEDED, isFull } from './routing.js';
 import type { Rules } from './rule.js';
 
 /** How a lead comes in, who it is, whose it is. Merging will stand beside this file. */
@@ -115,7 +116,15 @@ export const captureRules: Rules<
         field: 'teamId',
       });
       if (lead.ownerId === ownerId && lead.teamId === teamId) return;
-      decision.record('OwnerAssigned', { ownerId, previousOwnerId: lead.ownerId ?? undefined, teamId, reason });
+      const desk = context.routing;
+      const isOver = rep !== null && desk !== undefined && isFull(rep, desk, context.nowMs);
+      decision.record('OwnerAssigned', {
+        ownerId,
+        previousOwnerId: lead.ownerId ?? undefined,
+        teamId,
+        reason,
+        policyWarnings: isOver ? [CAPACITY_EXCEEDED] : undefined,
+      });
     },
   },
 

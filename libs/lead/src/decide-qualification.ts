@@ -6,6 +6,7 @@ import { LeadError } from './errors.js';
 import type { LeadEvent, LeadEventData } from './events.js';
 import { failedHardCriteria } from './icp.js';
 import { freshHandRaise } from './hand-raise.js';
+import { CAPACITY_EXCEEDED, type Routed, ROUTING_POLICY, routeTo } from './routing.js';
 import type { Rules } from './rule.js';
 import {
   isCooledDown,
@@ -281,7 +282,9 @@ export function handOff(decision: Decision, { teamId: asked, ownerId, summary }:
   decision.guard(lead.openHandoff === null, 'ALREADY_HANDED_OFF', 'an offer is open', {
     handoffId: lead.openHandoff?.handoffId,
   });
-  const teamId = asked ?? pipeline.defaultTeamId;
+  const offeredTo = asked ?? pipeline.defaultTeamId;
+  const routed = ownerId === undefined ? routeTo(decision, offeredTo) : null;
+  const teamId = routed?.teamId ?? offeredTo;
   const { policies } = context;
   decision.guard(policies.team(teamId) !== null, 'UNKNOWN_TEAM', `no team ${teamId}`, { field: 'teamId' });
   const agreement = policies.agreementForTeam(teamId, policyMs);
@@ -292,7 +295,7 @@ export function handOff(decision: Decision, { teamId: asked, ownerId, summary }:
   const missing = isImport ? [] : policies.missing(policyMs, teamId);
   const lacks = `nothing may be handed to team ${teamId} while ${missing.join(', ')} is not in force`;
   decision.guard(missing.length === 0, 'NOT_READY', lacks, { missing });
-  const started = decision.startClock('handoff_response', context.nowMs, teamId, ownerId);
+  const started = decision.startClock('handoff_response', context.nowMs, teamId, ownerId ?? routed?.ownerId);
   decision.record('HandedOffToSales', {
     handoffId: context.newId('handoff'),
     teamId,
@@ -302,8 +305,18 @@ export function handOff(decision: Decision, { teamId: asked, ownerId, summary }:
     summary,
   });
   decision.recordAll(started);
+  if (routed !== null) recordRouting(decision, routed);
   // Marketing nurtures a lead until it is handed over (spec §1 MQL).
   exitNurture(decision, 'qualified');
+}
+
+/** Spec §9.8. */
+function recordRouting(decision: Decision, { overCapacity, ownerId, teamId }: Routed): void {
+  const previousOwnerId = decision.lead.ownerId ?? undefined;
+  const policyWarnings = overCapacity ? [CAPACITY_EXCEEDED] : undefined;
+  decision.asPolicy(ROUTING_POLICY, decision.atMs, () => {
+    decision.record('OwnerAssigned', { ownerId, previousOwnerId, teamId, reason: 'routing', policyWarnings });
+  });
 }
 
 /** T8. */

@@ -9,6 +9,7 @@ import type { Actor } from './commands.js';
 import { LeadError, type LeadErrorCode, type LeadErrorFacts } from './errors.js';
 import { evolve } from './evolve.js';
 import type { ClockType, LeadEvent, LeadEventData, LeadEventType } from './events.js';
+import type { RoutingDesk } from './routing.js';
 import { SCORED_FACTS } from './scored-facts.js';
 import {
   cancelClock,
@@ -33,6 +34,8 @@ export interface DecideContext {
   readonly models: ModelBook;
   /** The account that the command or else the lead names, as its own stream has it now; null: there is no such account. */
   readonly account?: AccountFacts | null;
+  /** Who has how much to do; absent: nobody asks, handoffs go to the team. */
+  readonly routing?: RoutingDesk;
   /** Absent: references to campaigns are not looked up. */
   readonly campaigns?: KnownCampaigns;
   /** An id that is the same whenever this command asks for this name. */

@@ -193,7 +193,7 @@ export const leadEventSchemas = {
   RoleIdentified: z.object({ ...scoring, role, jobTitle: personal(text.optional()), provider: code.optional(), confidence: z.number().min(0).max(1) }),
   OwnerAssigned: z.object({
     ...base, ownerId: id, previousOwnerId: id.optional(), teamId: id,
-    reason: z.enum(['routing', 'manual', 'owner_left', 'capacity']),
+    reason: z.enum(['routing', 'manual', 'owner_left', 'capacity']), policyWarnings,
   }),
   DuplicateSuspected: z.object({ ...base, candidateLeadId: id, score: z.number().min(0).max(1), basis: z.array(code) }),
   DuplicateDismissed: z.object({ ...base, candidateLeadId: id }),

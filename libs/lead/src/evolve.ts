@@ -79,6 +79,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         ownerId: event.data.ownerId,
         teamId: event.data.teamId,
         clocks: evolveClock(lead.clocks, event),
+        latestTransition: routedTransition(lead, event.data),
       };
 
     case 'RoleIdentified': {
@@ -397,6 +398,15 @@ function enter(lead: LeadState, { type, data }: StepEvent, eventId: string, atMs
 }
 
 /** The lead as before its latest transition; facts recorded since stay, as far as they make sense there. */
+/** Whom an open offer is routed to is part of what its mark brought about, as the offer is: a void takes it back too. */
+function routedTransition(
+  { latestTransition, openHandoff }: LeadState,
+  { ownerId, reason, teamId }: LeadEventData<'OwnerAssigned'>,
+): LeadState['latestTransition'] {
+  if (latestTransition === null || openHandoff === null || reason !== 'routing') return latestTransition;
+  return { ...latestTransition, ownerId, teamId };
+}
+
 function undo(lead: LeadState, { voidedEventId }: LeadEventData<'TransitionVoided'>): LeadState {
   const voided = lead.latestTransition;
   if (voided === null || voided.eventId !== voidedEventId) return lead;

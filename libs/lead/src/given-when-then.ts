@@ -10,6 +10,7 @@ import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
 import { LeadError } from './errors.js';
 import { evolve } from './evolve.js';
 import { leadEventSchemas, type LeadEvent, type LeadEventData, type LeadEventType } from './events.js';
+import type { RoutingDesk } from './routing.js';
 import { clockEventIdName } from './sla-clocks.js';
 import { initialLead, type LeadState } from './state.js';
 
@@ -103,6 +104,8 @@ export class Scenario {
   /** What the command handler reads of the account that a command names; null: there is none. */
   account: AccountFacts | null | undefined;
   campaigns: KnownCampaigns | undefined;
+  /** What it reads of the leads of others. */
+  routing: RoutingDesk | undefined;
 
   constructor(private readonly importing?: DecideContext['import']) {}
 
@@ -227,6 +230,7 @@ export class Scenario {
       policies: this.policies,
       models: this.models,
       ...(this.account === undefined ? {} : { account: this.account }),
+      ...(this.routing === undefined ? {} : { routing: this.routing }),
       ...(this.campaigns === undefined ? {} : { campaigns: this.campaigns }),
       newId: (name) => `${commandId}/${name}`,
       eventId: (ordinal) => `${commandId}/${ordinal}`,

@@ -248,6 +248,11 @@ export class PolicyBook {
     return this.routings.get(teamId)?.at(atMs) ?? null;
   }
 
+  /** Of all teams that have any. */
+  routingRules(atMs = Number.POSITIVE_INFINITY): Readonly<RoutingDocument>[] {
+    return [...this.routings.values()].flatMap((settings) => settings.at(atMs) ?? []);
+  }
+
   rep(repId: string, atMs = Number.POSITIVE_INFINITY): Rep | null {
     return repAt(this.repsById.get(repId) ?? [], atMs);
   }

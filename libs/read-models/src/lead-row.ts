@@ -687,7 +687,10 @@ function ownershipOf(row: LeadRow): [Ownership, Ownership] | null {
 }
 
 function ownerAssigned(row: LeadRow, data: LeadEventData<'OwnerAssigned'>): void {
-  ownershipOf(row);
+  const ownership = ownershipOf(row);
+  // Part of what the mark brought about, as the open offer is.
+  const isRouted = data.reason === 'routing' && row.handoffs.some(({ outcome }) => outcome === 'open');
+  if (ownership !== null && isRouted) ownership[1] = [data.ownerId, data.teamId];
   row.owner = data.ownerId;
   row.team = data.teamId;
   for (const clock of row.clocks) {

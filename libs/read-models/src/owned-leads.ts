@@ -1,8 +1,9 @@
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { leadsOfAccount } from './account-leads.js';
 import { type Dims, LAST_PART, valueOf } from './dimensions.js';
 import { PATH_TABLE, presentStateOf } from './path.js';
-import { scanFacts } from './scan.js';
+import { readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** Nobody works on these any more; customers are still looked after. */
@@ -33,4 +34,11 @@ export function orphanFilter(
     const owner = valueOf(dims, 'owner');
     return asked.includes(String(owner !== null && !CLOSED.has(state) && hasLeft(owner)));
   };
+}
+
+/** Owners of an account's leads, that of the lead that changed last first. */
+export async function ownersOfAccount(view: ReadView, accountId: string): Promise<string[]> {
+  const rows = await readRows(view, await leadsOfAccount(view, accountId));
+  const owned = rows.filter(({ owner }) => owner !== null).sort((a, b) => b.lastChangeMs - a.lastChangeMs);
+  return [...new Set(owned.map(({ owner }) => owner as string))];
 }

@@ -12,15 +12,19 @@ import type { Logger } from '#libs/platform/src/logging.js';
 import { Metrics } from '#libs/platform/src/metrics.js';
 import { problemOf } from '#libs/platform/src/problem-filter.js';
 import type { Settings } from '#libs/platform/src/settings.js';
-import { CLOCK, EVENT_LOG, LOGGER, SETTINGS } from '#libs/platform/src/tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, READ_STORE, SETTINGS } from '#libs/platform/src/tokens.js';
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import type { MasterKey } from '#libs/privacy/src/master-key.js';
+import { ownersOfAccount } from '#libs/read-models/src/owned-leads.js';
+import type { ReadStore } from '#libs/read-models/src/store/read-store.js';
 import { AccountCommands } from '../accounts/account-commands.js';
 import { Accounts } from '../accounts/accounts.js';
 import { Alerts } from '../alerts/alerts.js';
 import { DryRunTokens } from '../bulk/dry-run-tokens.js';
 import { Policies } from '../policies.js';
+import { RepLoads } from '../routing/rep-loads.js';
+import { Views } from '../views.js';
 import { LeadCommandHandler } from './lead-command-request.js';
 import { LeadReader } from './lead-reader.js';
 import { LeadCommands, type LeadCommandAnswer, type LeadCommandInput } from './lead-commands.js';
@@ -47,6 +51,18 @@ class CountedLeadCommands extends LeadCommands {
       this.metrics.commands.inc({ command: input.name, outcome });
     }
   }
+}
+
+function repLoads(log: EventLog, clock: Clock, store: ReadStore): RepLoads {
+  const views = new Views(store, log);
+  return new RepLoads({
+    log,
+    nowMs: () => clock.nowMs(),
+    async accountOwners(accountId) {
+      const view = await views.active();
+      return view === null ? [] : ownersOfAccount(view, accountId);
+    },
+  });
 }
 
 /** Everything that commands need, on Nest's command bus: for the API and for the worker, which commands like anybody else. */
@@ -88,6 +104,7 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
             claims: IdentityClaims,
             metrics: Metrics,
             accounts: Accounts,
+            store: ReadStore,
           ) =>
             new CountedLeadCommands(
               {
@@ -99,11 +116,12 @@ export class CommandsModule implements OnApplicationBootstrap, BeforeApplication
                 models: policies.models,
                 campaigns: policies.campaigns,
                 accounts,
+                repLoads: repLoads(log, clock, store),
                 testClock: settings.testClock,
               },
               metrics,
             ),
-          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, IdentityClaims, Metrics, Accounts],
+          inject: [EVENT_LOG, CLOCK, SETTINGS, KeyVault, IdentityClaims, Metrics, Accounts, READ_STORE],
         },
         {
           provide: LeadReader,

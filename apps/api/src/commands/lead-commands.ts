@@ -64,11 +64,13 @@ export class LeadCommands {
   }
 
   async execute(input: LeadCommandInput): Promise<LeadCommandAnswer> {
-    const { command, leadId, origin } = read(input);
+    const { command, leadId, origin: asked } = read(input);
     const expectedRevision = input.ifMatch ?? command.body.expectedRevision;
     try {
       if (command.name !== 'CaptureLead' && !UUID.test(leadId)) throw notFound(leadId);
       const account = await this.#decisions.accountFor(command);
+      const routing = await this.#decisions.deskFor(command);
+      const origin = routing === undefined ? asked : { ...asked, routing };
       if (account === undefined) return await this.#carryOut(command, origin, expectedRevision);
       const answer = await this.#carryOut(command, { ...origin, account }, expectedRevision);
       if (account !== null) await this.#decisions.lookAgain(account, answer.leadId, origin);
@@ -87,7 +89,12 @@ export class LeadCommands {
       if (!UUID.test(leadId)) throw notFound(leadId);
       const account = await this.#decisions.accountFor(command);
       const { revision, state } = await loadStream(this.streams.runtime, leadStream(leadId));
-      const given = account === undefined ? origin : { ...origin, account };
+      const routing = await this.#decisions.deskFor(command);
+      const given = {
+        ...origin,
+        ...(account === undefined ? {} : { account }),
+        ...(routing === undefined ? {} : { routing }),
+      };
       return this.#decisions.decideOn(state, revision, command, given).map(({ type }) => type);
     } catch (error) {
       throw coded(error, leadId);

@@ -11,6 +11,7 @@ import { type Actor, commandActions, type LeadCommand, parseLeadCommand } from '
 import { decide, type DecideContext, SETTLE_ON_WRITE } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
+import type { RoutingDesk } from '#libs/lead/src/routing.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import { type CommandOrigin, leadStream, LeadStreams, type LeadStreamsOptions } from './lead-streams.js';
@@ -33,6 +34,9 @@ export interface LeadDecisionsOptions extends LeadStreamsOptions {
   readonly accounts?: { facts(accountId: string): Promise<AccountFacts | null> };
   readonly campaigns?: KnownCampaigns;
 }
+
+/** From here no command leads to a handoff. */
+const OFFERED: ReadonlySet<LeadStateName> = new Set<LeadStateName>(['SAL', 'SQL', 'OPPORTUNITY']);
 
 /** The ledger itself acts: what was due is written down whoever noticed it. */
 const SETTLER: Actor = { type: 'system', id: SETTLE_ON_WRITE, role: 'system', teams: [] };
@@ -92,6 +96,27 @@ export class LeadDecisions {
   }
 
   /**
+   * What routing and capacities ask of other leads; undefined: nobody asks, or this command cannot lead to an owner. The state at
+   * hand may be old: what it hides is offered to the team as a whole. Errors: EventLogError.
+   */
+  async deskFor({ body, leadId, name }: LeadCommand): Promise<RoutingDesk | undefined> {
+    const { clock, policies, repLoads } = this.options;
+    if (repLoads === undefined || (commandActions[name].systemOnly === true && name !== 'RescoreLead'))
+      return undefined;
+    if (name === 'AssignOwner')
+      return policies.rep(body.ownerId)?.weeklyLeadCapacity === undefined ? undefined : repLoads.desk(null);
+    const rules = policies.routingRules(clock.nowMs());
+    if (rules.length === 0) return undefined;
+    const isNew = name === 'CaptureLead';
+    const lead = isNew ? undefined : this.streams.runtime.cache.get(leadStream(leadId))?.state;
+    if (lead !== undefined && lead.state !== null && OFFERED.has(lead.state)) return undefined;
+    if (!rules.some(({ strategies }) => strategies.includes('account_owner'))) return repLoads.desk(null);
+    if (isNew) return repLoads.desk(body.accountId ?? null);
+    const { state } = await loadStream(this.streams.runtime, leadStream(leadId));
+    return repLoads.desk(state.accountId);
+  }
+
+  /**
    * A change of the account between its reading and the lead's append: who looks for the account's leads may have looked before
    * this one was among them, so it is judged anew here. Errors: EventLogError.
    */
@@ -121,7 +146,7 @@ export class LeadDecisions {
     return state.accountId ?? undefined;
   }
 
-  #context({ account, actor, commandId }: CommandOrigin): DecideContext {
+  #context({ account, actor, commandId, routing }: CommandOrigin): DecideContext {
     const { campaigns } = this.options;
     return {
       nowMs: this.options.clock.nowMs(),
@@ -130,6 +155,7 @@ export class LeadDecisions {
       policies: this.options.policies,
       models: this.options.models,
       ...(account === undefined ? {} : { account }),
+      ...(routing === undefined ? {} : { routing }),
       ...(campaigns === undefined ? {} : { campaigns }),
       newId: (name) => derivedId(name, commandId),
       eventId: (ordinal) => eventId(commandId, ordinal),

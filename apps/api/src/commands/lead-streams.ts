@@ -13,6 +13,7 @@ import type { AccountFacts } from '#libs/lead/src/account-facts.js';
 import type { Actor } from '#libs/lead/src/commands.js';
 import { leadEventSchemas, type LeadEvent, personalFields } from '#libs/lead/src/events.js';
 import { evolve } from '#libs/lead/src/evolve.js';
+import type { RoutingDesk } from '#libs/lead/src/routing.js';
 import { clockEventIdName } from '#libs/lead/src/sla-clocks.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
 import { leadEventVersions, leadUpcasters } from '#libs/lead/src/upcasters.js';
@@ -20,6 +21,7 @@ import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import type { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { KeyVault } from '#libs/privacy/src/key-vault.js';
+import type { RepLoads } from '../routing/rep-loads.js';
 import { PrivacyError } from '#libs/privacy/src/privacy-error.js';
 import { type DataKey, open, seal, SealedFields, withoutSealed } from '#libs/privacy/src/sealed-fields.js';
 
@@ -37,6 +39,8 @@ export interface CommandOrigin {
   readonly causationId?: string;
   /** The account that the command asks about, read before it is decided; null: there is no such account. */
   readonly account?: AccountFacts | null;
+  /** What routing knows of other leads, read before the command is decided. */
+  readonly routing?: RoutingDesk;
 }
 
 export interface LeadStreamsOptions {
@@ -49,6 +53,8 @@ export interface LeadStreamsOptions {
   readonly testClock?: boolean;
   /** Folded leads kept in memory (default 1,000, about 7 KB each). */
   readonly cacheSize?: number;
+  /** Absent: nothing is routed. */
+  readonly repLoads?: RepLoads;
 }
 
 /** Those being worked on. Of more the young generation would have to copy many that are never asked for again. */
@@ -107,6 +113,7 @@ export class LeadStreams {
     state: LeadState,
     given?: DataKey,
   ): NewEvent[] | Promise<NewEvent[]> {
+    this.options.repLoads?.expect(leadId, events);
     const parts = events.map(({ type, data }) => sealedFields.split(type, codec.encode(type, data)));
     const complete = (key: DataKey | null): NewEvent[] => {
       const metadata = this.metadata(origin, this.#policyRefs(events, state, origin));
