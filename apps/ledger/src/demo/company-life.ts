@@ -114,11 +114,6 @@ function* sellerLife(one: Seller, random: Random, world: World): Life {
   if (successor === undefined || !Number.isFinite(leavesMs)) return;
   atMs = world.afterOffice(office, leavesMs, 1);
   yield { atMs, act: setting(stream, repId, { act: 'leave', repId, successorId: successor }) };
-  for (const leadId of world.owned.get(repId) ?? []) {
-    atMs = world.afterOffice(office, atMs, random.around(0.5));
-    const body = { ownerId: successor, teamId: OFFICES[office].teamId, reason: 'owner_left' };
-    yield { atMs, act: { of: 'lead', name: 'AssignOwner', leadId, body, by: OPS } };
-  }
 }
 
 function* campaignLife(campaign: Campaign, random: Random, world: World): Life {
@@ -152,7 +147,7 @@ function* targetLife(world: World): Life {
   };
   for (let n = 0; n < 14; n++) {
     const period = `${year}-Q${quarter}`;
-    const goal = Math.round(230 + 22 * n) * 1000 * 100;
+    const goal = Math.round(380 + 34 * n) * 1000 * 100;
     const amount = (share: number) => ({ amountMinor: Math.round(goal * share), currency: CURRENCY });
     yield set({ period, scope: 'all', amount: amount(1) });
     yield set({ period, scope: `team:${OFFICES.berlin.teamId}`, amount: amount(0.64) });
@@ -191,7 +186,8 @@ function* accountLife(random: Random, world: World): Life {
     const act = (name: Extract<Act, { of: 'account' }>['name'], body: object, by: Actor): Act => ({ of: 'account', name, accountId, body, by }); // prettier-ignore
     if (kind === 'merge') {
       const survivor = known.find((other) => other.accountId !== accountId)!;
-      yield { atMs, act: act('MergeAccount', { survivorId: survivor.accountId }, OPS) };
+      const merged = yield { atMs, act: act('MergeAccount', { survivorId: survivor.accountId }, OPS) };
+      if (merged.refused === null) world.joinCompanies(accountId, survivor.accountId);
     } else if (kind === 'figures') {
       const grown = random.between(0.85, 1.35);
       const annualRevenue = { amountMinor: Math.round((revenueMinor * grown) / 100) * 100, currency: CURRENCY };

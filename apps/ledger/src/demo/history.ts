@@ -6,12 +6,14 @@ import { LeadCommands, type LeadCommandAnswer, type LeadCommandInput } from '#ap
 import { leadStream } from '#apps/api/src/commands/lead-streams.js';
 import { ConfigCommands } from '#apps/api/src/config/config-commands.js';
 import { Policies } from '#apps/api/src/policies.js';
+import { RepProcess } from '#apps/worker/src/rep-process.js';
 import { Rescoring } from '#apps/worker/src/rescoring.js';
 import { SWEEPER } from '#apps/worker/src/settle-command.js';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { Turns } from '#libs/event-log/src/handle-command.js';
 import { derivedId } from '#libs/event-log/src/ids.js';
 import { LeadError } from '#libs/lead/src/errors.js';
+import type { LeadStateName } from '#libs/lead/src/states.js';
 import { TestClock } from '#libs/platform/src/clock.js';
 import type { Settings } from '#libs/platform/src/settings.js';
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
@@ -102,9 +104,14 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
     const config = new ConfigCommands({ log, clock, policies, openDeals: noDeals, moveDeals: noDeals, testClock: true }); // prettier-ignore
 
     const due = new DueLeads(policies.book);
+    /** Open leads by owner, as the read models of a running ledger have them. */
+    const owners = new Map<string, string>();
     leads.onDone = (leadId) => {
       const lead = leads.streams.runtime.cache.get(leadStream(leadId))?.state;
-      if (lead !== undefined) due.note(lead, clock.nowMs());
+      if (lead === undefined) return;
+      due.note(lead, clock.nowMs());
+      if (lead.ownerId !== null && lead.state !== null && !CLOSED.has(lead.state)) owners.set(leadId, lead.ownerId);
+      else owners.delete(leadId);
     };
     const random = new Random(seed);
     const world = new World(random, fromMs);
@@ -125,13 +132,22 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
     });
     const rescoring = new Rescoring({ log, models: policies.models, nowMs: () => clock.nowMs(), testClock: true, execute }); // prettier-ignore
 
+    const reps = new RepProcess({
+      log,
+      nowMs: () => clock.nowMs(),
+      testClock: true,
+      policies: () => Promise.resolve(policies.book),
+      leadsOf: (ownerId) => Promise.resolve([...owners].flatMap(([leadId, owner]) => (owner === ownerId ? leadId : [])).sort()), // prettier-ignore
+      execute,
+    });
+
     /** What the ledger's own processes do about a command. */
     const follow = async (act: Act | null, { events, refused }: Done): Promise<void> => {
       if (act === null || refused !== null) return;
       if (act.of === 'document' && act.kind === 'scoring-models' && act.command.act === 'activate')
         await rescoring.round();
+      if (act.of === 'setting' && act.command.act === 'leave') await reps.round();
       if (act.of !== 'account' || !world.leadsOfAccount.has(act.accountId)) return;
-      if (act.name === 'MergeAccount') joinAccounts(world, act.accountId, act.body as { survivorId: string });
       const written = await log.readStream(`account-${act.accountId}`, { direction: 'backwards', limit: events.length + 1 }); // prettier-ignore
       for (const event of written.toReversed())
         if (FOLLOWED.has(event.type) && events.some(({ eventId }) => eventId === event.id)) await told.tell(event);
@@ -164,9 +180,8 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
   }
 }
 
+/** Nobody works on these any more. */
+const CLOSED: ReadonlySet<LeadStateName> = new Set<LeadStateName>(['LOST', 'DISQUALIFIED', 'JUNK', 'MERGED']);
+
 /** Of which the account process tells leads. */
 const FOLLOWED: ReadonlySet<string> = new Set(['AccountIcpAssessed', 'DecisionMakerLeft', 'AccountMerged']);
-
-function joinAccounts({ leadsOfAccount }: World, accountId: string, { survivorId }: { readonly survivorId: string }) {
-  leadsOfAccount.set(survivorId, [...(leadsOfAccount.get(survivorId) ?? []), ...(leadsOfAccount.get(accountId) ?? [])]);
-}

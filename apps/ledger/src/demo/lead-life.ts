@@ -66,8 +66,8 @@ const VISITS: Readonly<Record<Heat, readonly (readonly [kind: string, weight: nu
 const INTEREST: Readonly<
   Record<Heat, { readonly atLeast: number; readonly atMost: number; readonly everyDays: number }>
 > = {
-  hot: { atLeast: 4, atMost: 9, everyDays: 1.6 },
-  warm: { atLeast: 5, atMost: 10, everyDays: 6.5 },
+  hot: { atLeast: 4, atMost: 9, everyDays: 0.8 },
+  warm: { atLeast: 5, atMost: 10, everyDays: 2.4 },
   cold: { atLeast: 1, atMost: 4, everyDays: 16 },
 };
 
@@ -231,8 +231,8 @@ export class LeadLife {
     const heat = this.#heat;
     const { atLeast, atMost, everyDays } = INTEREST[heat];
     const visits = random.whole(atLeast, atMost);
-    if (this.#raised && this.#state === 'LEAD' && random.chance(0.09)) return yield* this.#goStraight();
-    const isNurtured = this.#mailed && this.#state !== 'PROSPECT' && random.chance(heat === 'hot' ? 0.5 : 0.72);
+    if (this.#raised && this.#state === 'LEAD' && random.chance(0.2)) return yield* this.#goStraight();
+    let isNurtured = this.#mailed && this.#state !== 'PROSPECT' && random.chance(heat === 'hot' ? 0.5 : 0.72);
     if (isNurtured) {
       const trackId = random.chance(0.7) ? 'know-your-numbers' : 'from-lists-to-system';
       yield* this.#lead('EnrolInNurture', { trackId }, MARKETER);
@@ -249,7 +249,10 @@ export class LeadLife {
       const campaignId = campaigns.length > 0 && random.chance(0.25) ? random.pick(campaigns).campaignId : undefined;
       const count = kind === 'page_view' ? random.whole(1, 5) : 1;
       yield* this.#lead('RecordBehaviour', { kind, count, ...(campaignId === undefined ? {} : { campaignId }) }, WEBSITE); // prettier-ignore
-      if (random.chance(0.012)) yield* this.#leave();
+      if (random.chance(0.012)) {
+        yield* this.#leave();
+        isNurtured = false;
+      }
     }
     if (this.#state === 'MQL') return true;
     if (!this.#isBeforeMql()) return this.#state !== null;
@@ -267,12 +270,23 @@ export class LeadLife {
       yield* this.#lead('DisqualifyLead', { reasonCode }, MARKETER);
       return false;
     }
-    // Some come back much later; most are never heard of again.
-    if (this.#cycle > 2 || !random.chance(heat === 'cold' ? 0.1 : 0.3)) return false;
+    // Some come back much later; of the others the list is cleaned now and then.
+    if (this.#cycle > 2 || !random.chance(heat === 'cold' ? 0.07 : 0.16)) return yield* this.#cleanUp(0.92);
     this.#cycle += 1;
     this.#heat = random.chance(0.4) ? 'hot' : 'warm';
-    this.#t += random.around(110, 0.5) * DAY_MS;
+    this.#t += random.around(90, 0.4) * DAY_MS;
     return true;
+  }
+
+  /** Nothing was heard for long: no need, or nobody there. */
+  *#cleanUp(share: number): Steps<false> {
+    const { random } = this;
+    if (!random.chance(share)) return false;
+    this.#t = this.world.afterOffice('berlin', this.#t + random.between(40, 95) * DAY_MS, 2);
+    if (this.#isBeforeMql() && random.chance(0.25))
+      yield* this.#lead('MarkJunk', { reasonCode: 'no_interaction' }, MARKETER); // prettier-ignore
+    else yield* this.#lead('DisqualifyLead', { reasonCode: random.chance(0.7) ? 'no_need' : 'no_value_fit' }, MARKETER);
+    return false;
   }
 
   *#leave(): Steps {
@@ -309,6 +323,8 @@ export class LeadLife {
     }
     this.#restored = false;
     if (!this.#isState('MQL')) return true;
+    // The seller calls before anybody has accepted: the offer is taken by that.
+    if (this.#raised && this.#cycle === 1 && random.chance(0.14)) return yield* this.#goStraight();
     const isBad = world.isBad(this.#t);
     const hours = random.chance(isBad ? 0.13 : 0.05) ? random.between(8.3, 26) : Math.min(7.8, random.around(1.7, 0.7));
     this.#t = world.afterOffice(office, this.#t, hours);
@@ -381,7 +397,7 @@ export class LeadLife {
     ] as const);
     yield* this.#lead('LogResponse', { channel, sentiment }, this.#by());
     yield* this.#lead('BookMeeting', { at: iso(this.world.ahead(this.#t, 3)), kind: 'discovery' }, this.#by());
-    this.#t = this.world.afterOffice(office, this.#t + random.around(2.4) * DAY_MS, 1);
+    this.#t = this.world.afterOffice(office, this.#t + random.around(1.7) * DAY_MS, 1);
     const met = random.choose([
       ['successful', 80],
       ['unsuccessful', 12],
@@ -461,13 +477,13 @@ export class LeadLife {
   *#sell(): Steps<boolean> {
     const { random, world } = this;
     const { office } = this.#company;
-    const luck = (this.#seller?.luck ?? 1) * (world.isBad(this.#t) ? 0.8 : 1) * (this.#cycle > 1 ? 1.1 : 1);
+    const luck = (this.#seller?.luck ?? 1) * (world.isBad(this.#t) ? 0.8 : 1) * (this.#cycle > 1 ? 0.85 : 1);
     const stages = [
-      ['meeting_booked', 0.66, 8],
-      ['demo', 0.78, 13],
-      ['quote_development', 0.9, 6],
-      ['quote_presented', 0.86, 8],
-      ['negotiation', 0.9, 6],
+      ['meeting_booked', 0.66, 3],
+      ['demo', 0.78, 7],
+      ['quote_development', 0.9, 3],
+      ['quote_presented', 0.86, 4],
+      ['negotiation', 0.9, 3],
     ] as const;
     for (const [n, [stage, passes, days]] of stages.entries()) {
       if (random.chance(0.045)) yield* this.#pause();
@@ -576,8 +592,8 @@ export class LeadLife {
     const { random, world } = this;
     this.#t = world.afterOffice('berlin', this.#t, random.chance(0.86) ? random.around(13) : random.between(42, 70));
     const enrolled = this.#mailed && (yield* this.#lead('EnrolInNurture', { trackId: 'stay-in-touch' }, MARKETER)).refused === null; // prettier-ignore
-    if (!enrolled) yield* this.#attempt('sent');
-    if (this.#cycle >= 3) return false;
+    if (!enrolled) yield* this.#lead('LogNurtureTouch', { trackId: 'stay-in-touch', channel: 'phone', oneToMany: false }, MARKETER); // prettier-ignore
+    if (this.#cycle >= 3) return yield* this.#cleanUp(0.85);
     this.#cycle += 1;
     const isBack = random.chance(0.4);
     for (let touch = 0; touch < 3 && this.#isState('RECYCLED'); touch++) {
@@ -586,7 +602,7 @@ export class LeadLife {
       this.#t += random.between(1, 40) * HOUR_MS;
       if (isBack && this.#isState('RECYCLED')) yield* this.#lead('RecordBehaviour', { kind: random.choose(VISITS.hot) }, WEBSITE); // prettier-ignore
     }
-    if (!isBack) return false;
+    if (!isBack) return yield* this.#cleanUp(0.85);
     for (let visit = 0; visit < 4 && this.#isState('RECYCLED'); visit++) {
       this.#t += random.around(1.5) * DAY_MS;
       yield* this.#lead('RecordBehaviour', { kind: random.choose(VISITS.hot) }, WEBSITE);

@@ -125,6 +125,12 @@ export class World {
     this.leadsOfAccount.set(accountId, leads);
   }
 
+  /** Two that turned out to be one: nobody comes from the one any more, all its people are the other's. */
+  joinCompanies(accountId: string, survivorId: string): void {
+    this.#companies = this.#companies.filter((one) => one.accountId !== accountId);
+    for (const leadId of this.leadsOfAccount.get(accountId) ?? []) this.atCompany(survivorId, leadId);
+  }
+
   knownCompanies(): readonly Company[] {
     return this.#companies;
   }

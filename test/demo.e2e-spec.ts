@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runDemo, type RunningDemo } from '#apps/ledger/src/demo/start-demo.js';
+import { simulateHistory, type History } from '#apps/ledger/src/demo/history.js';
+import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
+import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
+import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
+import { SystemClock } from '#libs/platform/src/clock.js';
+import { makeLogger } from '#libs/platform/src/logging.js';
+import { parseSettings } from '#libs/platform/src/settings.js';
+import { masterKeyOf } from '#libs/privacy/src/master-key.js';
+import { REPORT_NAMES } from '#libs/read-models/src/reports.js';
+
+const ADMIN_KEY = 'an-administrators-key-of-the-demo';
+const UNTIL_MS = Date.parse('2026-11-22T12:00:00.000Z');
+const DAY_MS = 86_400_000;
+const logger = makeLogger('error', 'demo');
+
+const settingsOf = (dataDir: string, more: Readonly<Record<string, string>> = {}) =>
+  parseSettings({ DATA_DIR: dataDir, PORT: '0', LEDGER_ADMIN_KEY: ADMIN_KEY, LOG_LEVEL: 'error', ...more });
+
+let home: string;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'demo-'));
+});
+afterAll(() => rm(home, { recursive: true, force: true }), 30_000);
+
+describe('a simulated history', () => {
+  const live = (dir: string, seed: string): Promise<History> =>
+    simulateHistory({
+      dataDir: join(home, dir),
+      seed,
+      master: masterKeyOf(Buffer.alloc(32, 7)),
+      untilMs: UNTIL_MS,
+      days: 61,
+      leadsPerDay: 2,
+    });
+
+  it('is the same for the same seed, event by event and place by place', async () => {
+    const first = await live('first', 'one seed');
+    await live('again', 'one seed');
+    await live('other', 'another seed');
+    const events = await eventsOf('first');
+    expect(first.commands).toBeGreaterThan(500);
+    expect(digestOf(await eventsOf('again'))).toBe(digestOf(events));
+    expect(digestOf(await eventsOf('other'))).not.toBe(digestOf(events));
+  }, 120_000);
+
+  it('is recorded when it happened, in order, and ends at the present', async () => {
+    const recorded = (await eventsOf('first')).map(effectiveRecordedAtMs);
+    expect(recorded).toEqual([...recorded].sort((a, b) => a - b));
+    expect(recorded[0]).toBe(UNTIL_MS - 61 * DAY_MS);
+    expect(recorded.at(-1)).toBeLessThanOrEqual(UNTIL_MS);
+    expect(recorded.at(-1)).toBeGreaterThan(UNTIL_MS - 2 * DAY_MS);
+  });
+
+  async function eventsOf(dir: string): Promise<RecordedEvent[]> {
+    const log = await EmbeddedLog.open({ dir: join(home, dir, 'log'), clock: new SystemClock() });
+    const { events } = await log.readAll({ limit: 100_000 });
+    await log.close();
+    return [...events];
+  }
+
+  /** Without what privacy draws anew each time: data keys, what they seal, the ids of identity claims. */
+  function digestOf(events: readonly RecordedEvent[]): string {
+    const digest = createHash('sha256');
+    for (const { data, id, metadata, position, recordedAtMs, revision, stream, type } of events) {
+      const isPrivate = stream.startsWith('leadkey-') || stream.startsWith('identity-');
+      const { sealed, ...open } = data;
+      const { piiKeyId, ...told } = metadata;
+      const own = isPrivate ? null : { id, open, told, isSealed: sealed !== undefined, hasKey: piiKeyId !== undefined };
+      digest.update(JSON.stringify([position, stream, revision, type, recordedAtMs, own]));
+    }
+    return digest.digest('hex');
+  }
+});
+
+describe('a running demo', () => {
+  let demo: RunningDemo;
+  const dir = () => join(home, 'running');
+  const start = () => runDemo(settingsOf(dir()), logger, { seed: 'reports', days: 330, leadsPerDay: 2 });
+
+  beforeAll(async () => {
+    demo = await start();
+    await ready();
+  }, 180_000);
+  afterAll(() => demo.stop(), 30_000);
+
+  /** `/readyz` answers 200 when the views have caught up. */
+  async function ready(): Promise<void> {
+    const until = performance.now() + 60_000;
+    while (!(await fetch(`${demo.url}/readyz`)).ok && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  async function ask(path: string): Promise<Record<string, unknown>> {
+    const response = await fetch(`${demo.url}${path}`, { headers: { authorization: `Bearer ${ADMIN_KEY}` } });
+    expect(`${path} ${response.status}`).toBe(`${path} 200`);
+    return (await response.json()) as Record<string, unknown>;
+  }
+
+  it.each(REPORT_NAMES)('has figures to report about %s', async (name) => {
+    const from = new Date(Date.now() - 120 * DAY_MS).toISOString().slice(0, 10);
+    const to = new Date(Date.now() + DAY_MS).toISOString().slice(0, 10);
+    const { rows, total } = await ask(`/v1/reports/${name}${NOW_ONLY.has(name) ? '' : `?from=${from}&to=${to}`}`);
+    const numbers = figuresIn({ rows, total });
+    expect(numbers.filter((figure) => figure !== 0).length).toBeGreaterThan(1);
+  });
+
+  it('shows a funnel that narrows, kept promises and broken ones', async () => {
+    const { total: funnel } = (await ask('/v1/reports/funnel')) as unknown as {
+      total: { reached: Record<string, { count: number }> };
+    };
+    const reached = ['LEAD', 'MQL', 'SAL', 'SQL', 'OPPORTUNITY', 'CUSTOMER'].map(
+      (stage) => funnel.reached[stage]!.count,
+    );
+    expect(reached).toEqual([...reached].sort((a, b) => b - a));
+    expect(reached.at(-1)).toBeGreaterThan(0);
+    const { total: acceptance } = (await ask('/v1/reports/acceptance')) as unknown as {
+      total: { acceptance: { rate: number } };
+    };
+    expect(acceptance.acceptance.rate).toBeGreaterThan(0.84);
+    expect(acceptance.acceptance.rate).toBeLessThan(0.97);
+    const { total: winRate } = (await ask('/v1/reports/win-rate')) as unknown as {
+      total: { byCount: { rate: number } };
+    };
+    expect(winRate.byCount.rate).toBeGreaterThan(0.15);
+    expect(winRate.byCount.rate).toBeLessThan(0.5);
+    for (const path of ['/v1/sla/clocks', '/v1/sla/breaches', '/v1/audit', '/v1/accounts', '/v1/campaigns'])
+      expect(((await ask(path)).items as unknown[]).length).toBeGreaterThan(0);
+  });
+
+  it('raises alerts', async () => {
+    const until = performance.now() + 20_000;
+    let alerts: unknown[] = [];
+    while (alerts.length === 0 && performance.now() < until) {
+      alerts = (await ask('/v1/alerts')).items as unknown[];
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(alerts.length).toBeGreaterThan(0);
+  });
+
+  it('goes on at the next start where it was, without living through it again, and only as that demo', async () => {
+    const before = (await ask('/v1/events?limit=1')) as unknown as { items?: unknown[] };
+    await demo.stop();
+    await expect(runDemo(settingsOf(dir()), logger, { seed: 'another' })).rejects.toThrow(
+      /holds the demo of seed reports/,
+    );
+    let wasLived = false;
+    demo = await runDemo(settingsOf(dir()), logger, {}, () => (wasLived = true));
+    await ready();
+    expect(wasLived).toBe(false);
+    expect(await ask('/v1/events?limit=1')).toEqual(before);
+  }, 60_000);
+
+  it('is never mixed into anything else', async () => {
+    const real = join(home, 'real');
+    await mkdir(real);
+    await writeFile(join(real, 'admin.key'), 'secret\n');
+    await expect(runDemo(settingsOf(real), logger)).rejects.toThrow(/DATA_DIR.*no demo/);
+    const elsewhere = join(home, 'elsewhere');
+    const redis = settingsOf(elsewhere, { REDIS_URL: 'redis://127.0.0.1:1' });
+    await expect(runDemo(redis, logger)).rejects.toThrow(/REDIS_URL/);
+    const store = settingsOf(elsewhere, { EVENTSTORE_URL: 'esdb://127.0.0.1:1?tls=false', LEDGER_MASTER_KEY: 'ab'.repeat(32) }); // prettier-ignore
+    await expect(runDemo(store, logger)).rejects.toThrow(/EVENTSTORE_URL/);
+    await expect(runDemo(settingsOf(elsewhere, { LEDGER_TEST_CLOCK: '1' }), logger)).rejects.toThrow(
+      /LEDGER_TEST_CLOCK/,
+    );
+  });
+});
+
+/** Reports about this moment take no period. */
+const NOW_ONLY: ReadonlySet<string> = new Set(['stock', 'stale', 'bottlenecks', 'leak', 'recycling']);
+
+/** Every number in an answer, links aside. */
+function figuresIn(value: unknown): number[] {
+  if (typeof value === 'number') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap(figuresIn);
+}
