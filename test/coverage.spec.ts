@@ -43,23 +43,28 @@ const events = {
   ...scoringEventSchemas,
 };
 
-/** Names of fields and closed values, as deep as schemas go. */
+/** Names of fields and closed values, as deep as schemas go; fields also by command or event. */
 const fields = new Set<string>();
+const fieldsOf = new Map<string, Set<string>>();
 const codes = new Set<string>([
   ...Object.values(defaultPipeline.reasonCodes).flatMap((reasons) => reasons.map(({ code }) => code)),
   ...defaultPipeline.dealStages.map(({ code }) => code),
   ...defaultPipeline.skipRules,
 ]);
-function collect(schema: unknown): void {
-  if (Array.isArray(schema)) return schema.forEach(collect);
+function collect(schema: unknown, own: Set<string>): void {
+  if (Array.isArray(schema)) return schema.forEach((one) => collect(one, own));
   if (schema === null || typeof schema !== 'object') return;
   const { const: only, enum: values = [], properties = {} } = schema as Record<string, never>;
-  for (const name of Object.keys(properties)) fields.add(name);
+  for (const name of Object.keys(properties)) own.add(name);
   for (const value of [only, ...(values as unknown[])]) if (typeof value === 'string') codes.add(value);
-  Object.values(schema).forEach(collect);
+  for (const part of Object.values(schema)) collect(part, own);
 }
-for (const schema of [...Object.values(commands), ...Object.values(events), scoringModelDocument])
-  collect(z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' }));
+for (const [name, schema] of Object.entries({ ...commands, ...events, model: scoringModelDocument })) {
+  const own = new Set<string>();
+  collect(z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' }), own);
+  fieldsOf.set(name, own);
+  for (const field of own) fields.add(field);
+}
 
 const KINDS: Readonly<Record<string, ReadonlySet<string>>> = {
   report: new Set(REPORT_NAMES),
@@ -95,6 +100,10 @@ function unknownNames(cell: string): string[] {
     return '';
   }); // prettier-ignore
   for (const [, name = ''] of rest.matchAll(/`([^`]+)`/g)) if (!exists(name)) unknown.push(name);
+  for (const [, list = '', owner = ''] of cell.matchAll(/\bfields? ((?:`[^`]+`(?:, )?)+) of `([A-Z]\w+)`/g)) {
+    for (const [, name = ''] of list.matchAll(/`([^`]+)`/g))
+      if (fieldsOf.get(owner)?.has(name) === false) unknown.push(`field ${name} of ${owner}`);
+  }
   return unknown;
 }
 
@@ -169,8 +178,8 @@ describe('the requirements and what makes them real', () => {
 
   it('would not pass with names that are made up', () => {
     const planted =
-      'report `weather`, alert `rain`, `DanceWithLead`, `NOT_A_CODE`, `libs/lead/src/no.ts`, `/v1/nowhere`, field `shoeSize`';
-    expect(unknownNames(planted)).toHaveLength(7);
+      'report `weather`, alert `rain`, `DanceWithLead`, `NOT_A_CODE`, `libs/lead/src/no.ts`, `/v1/nowhere`, field `shoeSize`, field `amount` of `MarkMQL`';
+    expect(unknownNames(planted)).toHaveLength(8);
   });
 });
 

@@ -24,6 +24,8 @@ const allYes = { interest: yes, need: yes, budget: yes, authority: yes, timing: 
 /** Provoked over HTTP by another test: the file says the code. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   AGREEMENT_NOT_COUNTERSIGNED: 'test/config.e2e-spec.ts',
+  ALERT_CLEARED: 'test/alerts.e2e-spec.ts',
+  ALERT_NOT_FOUND: 'test/alerts.e2e-spec.ts',
   BULK_TOO_LARGE: 'test/bulk.e2e-spec.ts',
   CALENDAR_INVALID: 'test/config.e2e-spec.ts',
   DRY_RUN_REQUIRED: 'test/bulk.e2e-spec.ts',
@@ -44,8 +46,6 @@ const NOT_BY_A_CLIENT: ReadonlySet<string> = new Set(['INTERNAL_ERROR', 'REQUEST
 
 /** Codes of the specification that nothing can provoke, and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  ALERT_CLEARED: 'alerts are being built',
-  ALERT_NOT_FOUND: 'alerts are being built',
   REVIEW_EXISTS: 'reviews are being built',
   REVIEW_INCOMPLETE: 'reviews are being built',
   REVIEW_NOT_FOUND: 'reviews are being built',
@@ -390,7 +390,7 @@ describe('refusals over HTTP', () => {
     }],
     ['PIPELINE_IN_USE', 422, undefined, () => ops.command(`${CONFIG}/pipelines/default/versions/1/retire`)],
     ['PROJECTION_BEHIND', 503, undefined, () => analyst.get('/v1/reports/stock?after=7fffffffffffffff')],
-    ['AS_OF_NOT_SUPPORTED', 422, undefined, () => analyst.get('/v1/reports/stock?knownAt=2026-01-01T00:00:00Z')],
+    ['AS_OF_NOT_SUPPORTED', 422, undefined, () => analyst.get('/v1/audit?asOf=2026-01-01T00:00:00Z')],
   ];
 
   const refused = async ([code, status, field, cause]: Case) => {
