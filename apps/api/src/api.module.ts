@@ -18,6 +18,7 @@ import { BatchController } from './leads/batch.controller.js';
 import { LeadsController } from './leads/leads.controller.js';
 import { LeadCommandsController } from './leads/lead-commands.controller.js';
 import { Figures } from './reports/figures.js';
+import { PastViews } from './reports/past-views.js';
 import { ReportsController } from './reports/reports.controller.js';
 import { ViewsModule } from './views.module.js';
 
@@ -38,6 +39,6 @@ import { ViewsModule } from './views.module.js';
     CampaignsController,
     AlertsController,
   ],
-  providers: [AccountDirectory, BulkJobs, Figures, EventFeed],
+  providers: [AccountDirectory, BulkJobs, Figures, PastViews, EventFeed],
 })
 export class ApiModule {}

@@ -8,6 +8,8 @@ export type Query = Readonly<Record<string, string | readonly string[] | undefin
 
 export interface ReportContext {
   readonly nowMs: number;
+  /** The view holds what had been recorded by then; undefined: everything there is. */
+  readonly knownAtMs?: number;
   /** IANA name used when the query names none. */
   readonly defaultTz: string;
   /** The configuration in force at any time: probabilities, limits, targets, benchmarks. */
@@ -38,6 +40,7 @@ export interface ReportParams {
   readonly filter: Readonly<Partial<Record<string, readonly (string | null)[]>>>;
   /** Instant the figures are of: given, or now. */
   readonly asOfMs: number;
+  /** The facts are those that had been recorded by then. */
   readonly nowMs: number;
   /** Parameters that only some reports have, with their defaults filled in. */
   readonly choices: Readonly<Record<string, string>>;
@@ -71,7 +74,7 @@ const MAX_LIMIT = 1000;
 
 /**
  * Reads the query of a report. Throws `VALIDATION_FAILED` naming the parameter, and `AS_OF_NOT_SUPPORTED` for a `knownAt`
- * in the past: the live views know only what is recorded by now (spec §8.3).
+ * in the past that the view is not of: the live views know what is recorded by now (spec §8.3).
  */
 export function parseReportParams(spec: ParamSpec, query: Query, context: ReportContext): ReportParams {
   const given = new Map<string, readonly string[]>();
@@ -91,13 +94,14 @@ export function parseReportParams(spec: ParamSpec, query: Query, context: Report
   const asOf = one('asOf');
   const asOfMs = asOf === null ? context.nowMs : atInstant('asOf', asOf, tz);
   const knownAt = one('knownAt');
-  if (knownAt !== null && atInstant('knownAt', knownAt, tz) < context.nowMs) {
+  const { knownAtMs = context.nowMs } = context;
+  if (knownAt !== null && atInstant('knownAt', knownAt, tz) < knownAtMs) {
     throw new ReportError(
       'AS_OF_NOT_SUPPORTED',
       'knownAt lies in the past: this report answers from what is known now',
     );
   }
-  if (spec.liveOnly === true && asOfMs < context.nowMs) {
+  if (spec.liveOnly === true && asOfMs < knownAtMs) {
     throw new ReportError('AS_OF_NOT_SUPPORTED', 'asOf lies in the past: this list answers for now');
   }
 
@@ -158,7 +162,7 @@ export function parseReportParams(spec: ParamSpec, query: Query, context: Report
     groupBy,
     filter,
     asOfMs,
-    nowMs: context.nowMs,
+    nowMs: knownAtMs,
     choices,
     limit,
     cursor,

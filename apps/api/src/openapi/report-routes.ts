@@ -45,7 +45,7 @@ const marker = moment.describe('A date or instant inside the period: figures bef
 export function queryOf(spec: ParamSpec): z.ZodObject {
   const fields: Record<string, z.ZodType> = {
     asOf: moment.describe('Date or instant the figures are of; default now'),
-    knownAt: moment.describe('As far as it was known then; these views know only now'),
+    knownAt: moment.describe('As far as it was recorded by then: folded anew, so the slower the more there is'),
     after,
     tz: z.string().optional().describe('IANA time zone of dates and periods; default UTC'),
   };
