@@ -6,6 +6,7 @@ import { touchFacts } from './attribution.js';
 import { closingFacts } from './closings.js';
 import { effortFacts } from './contact-effort.js';
 import { ownerFacts } from './continuity.js';
+import { qualityFacts } from './data-quality.js';
 import { dealFacts } from './deals.js';
 import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
@@ -44,6 +45,7 @@ export const funnelProjection: Projection<LeadRow> = {
       ...scoredFacts(row),
       ...effortFacts(row),
       ...ownerFacts(row),
+      ...qualityFacts(row),
     ];
     return row.memo.facts as readonly Fact[];
   },

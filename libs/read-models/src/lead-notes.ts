@@ -17,7 +17,8 @@ export interface LeadNote {
 
 /**
  * touch: campaign, source, merge it came by (null: none). attempt: 1 where it qualifies. response, optOut, complaint, bounce,
- * exhausted: nothing. owner: new, previous, reason. score: total in milli-points. verified: nothing.
+ * exhausted: nothing. owner: new, previous, reason. score: total in milli-points. verified: completeness in
+ * ten-thousandths, where it was a check.
  */
 export const NOTE_KINDS = [
   'touch',
@@ -99,9 +100,11 @@ export function recordNote(notes: LeadNote[], event: RecordedEvent): boolean {
     case 'LeadDetailsUpdated':
       if ((event.data as LeadEventData<'LeadDetailsUpdated'>).verified) add('verified');
       break;
-    case 'DataQualityChecked':
-      add('verified', [], (event.data as LeadEventData<'DataQualityChecked'>).verifiedAt);
+    case 'DataQualityChecked': {
+      const { completeness, verifiedAt } = event.data as LeadEventData<'DataQualityChecked'>;
+      add('verified', [Math.round(completeness * 10_000)], verifiedAt);
       break;
+    }
     case 'ContactPersonVerified':
       add('verified');
       break;

@@ -300,3 +300,79 @@ describe('continuity of people (7.29)', () => {
     expect(before.total.orphaned.numerator).toBe(0);
   });
 });
+
+describe('data quality (7.26)', () => {
+  const full = {
+    role: 'user',
+    companyName: 'Example Ltd',
+    accountId: 'acme',
+    location: { country: 'DE' },
+    emailKind: 'company',
+    identityKeys: [
+      { kind: 'email', keyHash: 'a' },
+      { kind: 'phone', keyHash: 'b' },
+    ],
+  } as const;
+
+  it('asks a lead for six open fields, and a prospect for its goal as well', async () => {
+    past.lead().captured(at('2018-03-01'), { ...full, identityKeys: [...full.identityKeys] });
+    const prospect = past
+      .lead()
+      .captured(at('2018-03-01'), { ...full, identityKeys: [{ kind: 'email', keyHash: 'c' }] });
+    prospect.mql(at('2018-03-02'));
+    const before = (await report('data-quality')).total;
+    expect(before.completeness).toMatchObject({ numerator: 11, denominator: 13 });
+    expect(before.fields.find(({ field }: Body) => field === 'goal')).toMatchObject({ numerator: 0, denominator: 1 });
+    prospect.fact('GoalIdentified', at('2018-03-03'), { challengeCode: 'growth', interestedInBuying: 'yes' });
+    const after = (await report('data-quality')).total;
+    expect(after.completeness).toMatchObject({ numerator: 12, denominator: 13, rate: 0.923077 });
+    expect(await drill(after.completeness.drill)).toEqual(['lead-0001']);
+  });
+
+  it('gives 9 of 10 fields 0.9 as the leads themselves were checked', async () => {
+    const lead = past.lead().captured(at('2018-03-01'));
+    lead.fact('DataQualityChecked', at('2018-12-01'), {
+      completeness: 0.9,
+      staleFields: ['goal'],
+      verifiedAt: '2018-12-01T00:00:00.000Z',
+    });
+    past.lead().captured(at('2018-03-01'));
+    const { total } = await report('data-quality');
+    expect(total.checked).toMatchObject({ leads: 1, mean: 0.9 });
+    expect(total.verified).toMatchObject({ numerator: 1, denominator: 2, rate: 0.5 });
+  });
+
+  it('forgets a verification after 90 days, and counts bounces of those who were written to', async () => {
+    const lead = past.lead().captured(at('2018-03-01'));
+    lead.fact('ContactPersonVerified', at('2018-10-02'), { isDecisionMaker: true, evidence: 'call' });
+    for (const outcome of ['bounced', 'sent'] as const)
+      past.lead().captured(at('2018-03-01')).fact('ContactAttempted', at('2018-03-05'), {
+        attemptId: outcome,
+        channel: 'email',
+        qualifies: false,
+        outcome,
+      });
+    const { total } = await report('data-quality');
+    expect(total.verified.numerator).toBe(0);
+    expect(total.bounced).toMatchObject({ numerator: 1, denominator: 2 });
+    expect(await drill(total.bounced.drill)).toEqual(['lead-0002']);
+  });
+
+  it('links to its leads as they are when somebody follows the link', async () => {
+    past.lead().captured(at('2018-03-01'));
+    const { total } = await report('data-quality');
+    expect(total.verified.drillDenominator).not.toContain('asOf');
+    expect(await drill(total.verified.drillDenominator)).toEqual(['lead-0001']);
+    await expect(report('data-quality', { asOf: '2018-06-01' })).rejects.toMatchObject({ code: 'AS_OF_NOT_SUPPORTED' });
+  });
+
+  it('leaves out leads that are at rest', async () => {
+    past
+      .lead()
+      .captured(at('2018-03-01'))
+      .sql(at('2018-03-02'))
+      .opportunity(at('2018-03-03'), 1)
+      .lost(at('2018-03-04'));
+    expect((await report('data-quality')).total.completeness).toMatchObject({ denominator: 0, rate: null });
+  });
+});

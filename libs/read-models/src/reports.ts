@@ -7,6 +7,7 @@ import { bottlenecksLeads, bottlenecksParams, bottlenecksReport } from './bottle
 import { contactEffortLeads, contactEffortParams, contactEffortReport } from './contact-effort.js';
 import { continuityLeads, continuityParams, continuityReport } from './continuity.js';
 import { coverageLeads, coverageParams, coverageReport } from './coverage.js';
+import { dataQualityLeads, dataQualityParams, dataQualityReport } from './data-quality.js';
 import { duplicates, duplicatesParams } from './duplicates.js';
 import { flowLeads, flowParams, flowReport } from './flow.js';
 import { forecastLeads, forecastParams, forecastReport } from './forecast.js';
@@ -95,6 +96,7 @@ const REPORTS = {
   attribution: { params: attributionParams, run: attributionReport, leads: attributionLeads },
   'contact-effort': { params: contactEffortParams, run: contactEffortReport, leads: contactEffortLeads },
   continuity: { params: continuityParams, run: continuityReport, leads: continuityLeads },
+  'data-quality': { params: dataQualityParams, run: dataQualityReport, leads: dataQualityLeads },
   'score-quality': { params: scoreQualityParams, run: scoreQualityReport, leads: scoreQualityLeads },
 } as const satisfies Record<string, Report>;
 

@@ -7,6 +7,7 @@ import { bottlenecksParams } from '#libs/read-models/src/bottlenecks.js';
 import { contactEffortParams } from '#libs/read-models/src/contact-effort.js';
 import { continuityParams } from '#libs/read-models/src/continuity.js';
 import { coverageParams } from '#libs/read-models/src/coverage.js';
+import { dataQualityParams } from '#libs/read-models/src/data-quality.js';
 import { DIMENSIONS } from '#libs/read-models/src/dimensions.js';
 import { duplicatesParams } from '#libs/read-models/src/duplicates.js';
 import { flowParams } from '#libs/read-models/src/flow.js';
@@ -205,6 +206,7 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(attributionParams, 'Which touches brought qualified leads and sales, and what they cost (7.21).'),
   reportRoute(contactEffortParams, 'How often accepted leads are called on, and what comes of it (7.22).'),
   reportRoute(continuityParams, 'Leads and deals that change hands, or whose owner has left (7.29).'),
+  reportRoute(dataQualityParams, 'What is known of the open leads, and how well (7.26).'),
   reportRoute(scoreQualityParams, 'Whether the score still tells who comes true (7.24).'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
