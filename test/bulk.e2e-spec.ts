@@ -247,4 +247,28 @@ describe('many leads at once, over HTTP', () => {
     const { items } = ok(await admin.get(`/v1/leads/${others[0]}/timeline`));
     expect(items.at(-1)).toMatchObject({ type: 'OwnerAssigned', actor: { id: 'system:routing', type: 'system' } });
   }, 60_000);
+
+  it('tells a person and a team what is to be done, the first due first', async () => {
+    const { leadIds } = await capture(2);
+    const [first, second] = leadIds as [string, string];
+    for (const leadId of leadIds) {
+      const offer = { reason: 'fits', teamId: 'sales', ownerId: 'quentin' };
+      ok(await marketing.command(`/v1/leads/${leadId}/mark-mql`, offer));
+    }
+    const accepted = ok(await admin.command(`/v1/leads/${first}/accept`, {}));
+    const mine = ok(await sales.get(`/v1/queues/quentin?after=${accepted.position}`));
+    expect(mine).toMatchObject({ ownerId: 'quentin', nextCursor: null });
+    expect(mine.items.map(({ kind, leadId }: { kind: string; leadId: string }) => [leadId, kind])).toEqual([
+      [second, 'handoff'],
+      [first, 'clock'],
+    ]);
+    expect(mine.items[1]).toMatchObject({ clockType: 'first_contact', lead: { state: 'SAL', ownerId: 'quentin' } });
+    const team = ok(await sales.get('/v1/queues/team/sales?limit=1000'));
+    const leads = team.items.map(({ leadId }: { leadId: string }) => leadId);
+    expect(leads).toEqual(expect.arrayContaining([first, second]));
+    const dues = team.items.map(({ dueAt }: { dueAt: string }) => dueAt);
+    expect(dues).toEqual([...dues].sort());
+    expect(refusal(await sales.get('/v1/queues/team/sales?filter[kind]=nap'))).toMatchObject({ status: 400 });
+    expect(ok(await sales.get('/v1/queues/nobody')).items).toEqual([]);
+  }, 30_000);
 });

@@ -12,6 +12,7 @@ import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
 import { pulseFacts } from './pulse.js';
+import { queueFacts } from './queue.js';
 import { scoredFacts } from './score-quality.js';
 import { silenceFacts } from './silence-due.js';
 import { clockFacts } from './sla.js';
@@ -41,6 +42,7 @@ export const funnelProjection: Projection<LeadRow> = {
       ...dealFacts(row),
       ...pulseFacts(row),
       ...accountLeadFacts(row),
+      ...queueFacts(row),
       ...touchFacts(row),
       ...scoredFacts(row),
       ...effortFacts(row),

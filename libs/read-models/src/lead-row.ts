@@ -13,6 +13,7 @@ import {
   recordAct,
   retimeAct,
 } from './activity.js';
+import { type CallBack, callBackAfter, loadCallBack, packCallBack, type PackedCallBack } from './call-back.js';
 import {
   type ContactTimes,
   hasContacts,
@@ -91,6 +92,7 @@ export interface LeadRow {
   notes: LeadNote[];
   /** As the lead itself has it: when LeadWentStale falls due. */
   silence: Silence | null;
+  callBack: CallBack | null;
   merges: Merges;
   /** Derived and never packed: facts and their shared text, dropped by whatever event changes them. */
   memo: { dims?: string; facts?: readonly unknown[] };
@@ -128,6 +130,8 @@ export interface VisitDetails {
   nurtureTouches?: number;
   /** The surviving lead of a merge. */
   mergedInto?: string;
+  /** When a recycled lead is to be looked at again: the beginning of that day, UTC. */
+  revisitMs?: number;
   /** Owner and team before and after, once they change: what a void gives back. */
   ownership?: [Ownership, Ownership];
 }
@@ -307,6 +311,7 @@ export function emptyRow(leadId: string): LeadRow {
     contacts: noContacts(),
     notes: [],
     silence: null,
+    callBack: null,
     merges: noMerges(),
     memo: {},
   };
@@ -404,6 +409,9 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
   const silence = silenceAfter(row.silence, event, row.visits[row.visits.length - 1]?.state ?? null);
   if (silence !== row.silence) row.memo.facts = undefined;
   row.silence = silence;
+  const callBack = callBackAfter(row.callBack, event);
+  if (callBack !== row.callBack) row.memo.facts = undefined;
+  row.callBack = callBack;
   if (MERGE_TYPES.has(event.type)) {
     row.memo = {};
     if (recordMerge(row.merges, event)) unmerge(row, event);
@@ -546,6 +554,7 @@ type AnyTransition = {
   readonly override?: { by: string; reason: string };
   readonly survivorLeadId?: string;
   readonly nurtureTouches?: number;
+  readonly revisitOn?: string;
 };
 
 function transition(row: LeadRow, event: RecordedEvent): void {
@@ -650,6 +659,7 @@ function details(data: AnyTransition, actor: ActorTuple): VisitDetails | null {
   if (data.override !== undefined) more.override = data.override;
   if (data.survivorLeadId !== undefined) more.mergedInto = data.survivorLeadId;
   if (data.nurtureTouches !== undefined && data.nurtureTouches > 0) more.nurtureTouches = data.nurtureTouches;
+  if (data.revisitOn !== undefined) more.revisitMs = instant(data.revisitOn);
   if (data.claimedOccurredAt !== undefined) more.claimedMs = instant(data.claimedOccurredAt);
   for (const _ in more) return more;
   return null;
@@ -1051,7 +1061,8 @@ type Packed = [
     activities: ReturnType<typeof packActivities>,
     merges?: ReturnType<typeof packMerges> | null,
     contacts?: ReturnType<typeof packContacts> | null,
-    notes?: ReturnType<typeof packNotes>,
+    notes?: ReturnType<typeof packNotes> | null,
+    callBack?: PackedCallBack,
   ],
 ];
 /** state + 16 · cycle, entered, transition type, event id, recorded − entered, actor, details. */
@@ -1120,7 +1131,8 @@ export function packRow(row: LeadRow): string {
       0 ||
     hasMerges(row.merges) ||
     hasContacts(row.contacts) ||
-    row.notes.length > 0
+    row.notes.length > 0 ||
+    row.callBack !== null
   ) {
     const rest: NonNullable<Packed[6]> = [
       row.voided.map((visit) => [
@@ -1155,6 +1167,12 @@ export function packRow(row: LeadRow): string {
       rest[7] ??= null;
       rest[8] ??= null;
       rest[9] = packNotes(row.notes, base);
+    }
+    if (row.callBack !== null) {
+      rest[7] ??= null;
+      rest[8] ??= null;
+      rest[9] ??= null;
+      rest[10] = packCallBack(row.callBack, base);
     }
     packed.push(rest);
   }
@@ -1202,7 +1220,8 @@ export function loadRow(text: string | null, leadId: string): LeadRow {
   row.activities = loadActivities(rest[6], base);
   if (rest[7] !== undefined && rest[7] !== null) row.merges = loadMerges(rest[7], base);
   if (rest[8] !== undefined && rest[8] !== null) row.contacts = loadContacts(rest[8], base);
-  if (rest[9] !== undefined) row.notes = loadNotes(rest[9], base);
+  if (rest[9] !== undefined && rest[9] !== null) row.notes = loadNotes(rest[9], base);
+  if (rest[10] !== undefined) row.callBack = loadCallBack(rest[10], base);
   return row;
 }
 

@@ -20,6 +20,7 @@ import { markedPeriods } from './marker.js';
 import { prospectsLeads, prospectsParams, prospectsReport } from './prospects.js';
 import { qualifiedLeads, qualifiedParams, qualifiedReport } from './qualified.js';
 import { recyclingLeads, recyclingParams, recyclingReport } from './recycling.js';
+import { queue, queueParams, type QueueOf } from './queue.js';
 import { invalidParameter } from './report-error.js';
 import {
   type ParamSpec,
@@ -181,6 +182,12 @@ export async function listClocks(view: ReadView, query: Query, context: QueryCon
 export async function listBreaches(view: ReadView, query: Query, context: QueryContext) {
   const params = parseReportParams(breachesParams, query, context);
   return { ...heading(params, context), ...(await breaches(view, params)) };
+}
+
+/** `/v1/queues/…`. */
+export async function listQueue(view: ReadView, query: Query, context: QueryContext, of: QueueOf) {
+  const params = parseReportParams(queueParams, query, context);
+  return { ...heading(params, context), ...of, ...(await queue(view, params, of)) };
 }
 
 /** `/v1/audit`. */

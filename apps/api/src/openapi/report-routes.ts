@@ -20,6 +20,7 @@ import { lossReasonsParams } from '#libs/read-models/src/loss-reasons.js';
 import { prospectsParams } from '#libs/read-models/src/prospects.js';
 import { qualifiedParams } from '#libs/read-models/src/qualified.js';
 import { recyclingParams } from '#libs/read-models/src/recycling.js';
+import { queueParams } from '#libs/read-models/src/queue.js';
 import type { ParamSpec } from '#libs/read-models/src/report-params.js';
 import { requiredOpportunitiesParams } from '#libs/read-models/src/required-opportunities.js';
 import { returnsParams } from '#libs/read-models/src/returns.js';
@@ -208,6 +209,20 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(continuityParams, 'Leads and deals that change hands, or whose owner has left (7.29).'),
   reportRoute(dataQualityParams, 'What is known of the open leads, and how well (7.26).'),
   reportRoute(scoreQualityParams, 'Whether the score still tells who comes true (7.24).'),
+  {
+    ...listRoute('/v1/queues/{ownerId}', 'Queues', 'readQueue', queueParams, 'What a person has to do, by due time.'),
+    params: { ownerId: z.string().min(1).max(128) },
+  },
+  {
+    ...listRoute(
+      '/v1/queues/team/{teamId}',
+      'Queues',
+      'readTeamQueue',
+      queueParams,
+      'What a team has to do, by due time, with what nobody of it has yet.',
+    ),
+    params: { teamId: z.string().min(1).max(128) },
+  },
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
   listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),

@@ -6,6 +6,7 @@ import {
   listClocks,
   listDuplicates,
   listLeads,
+  listQueue,
   REPORT_NAMES,
   runReport,
   type ReportName,
@@ -37,6 +38,16 @@ export class ReportsController {
   @Get('duplicates')
   duplicates(@Query() query: ReportQuery): Promise<object> {
     return this.figures.ask(query, listDuplicates);
+  }
+
+  @Get('queues/team/:teamId')
+  teamQueue(@Param('teamId') teamId: string, @Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, (view, asked, context) => listQueue(view, asked, context, { teamId }));
+  }
+
+  @Get('queues/:ownerId')
+  queue(@Param('ownerId') ownerId: string, @Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, (view, asked, context) => listQueue(view, asked, context, { ownerId }));
   }
 
   @Get('leads')
