@@ -22,11 +22,12 @@ const TURN_EVERY = 200;
 
 /**
  * The embedded log for one writer that would rather lose everything than wait for the disk: an append is answered when it is
- * taken, and written with many others. Reads wait for what they would miss. `flushed` rejects when anything was not written.
+ * taken, and written with many others. A stream reads as if all of it were written; other reads wait until it is. `flushed`
+ * rejects when anything was not written.
  */
 export class WriteBehindLog implements EventLog {
-  /** Streams with events under way, by their last append. */
-  readonly #streams = new Map<string, Promise<unknown>>();
+  /** Events under way, by stream. */
+  readonly #streams = new Map<string, RecordedEvent[]>();
   #last: Promise<unknown> = Promise.resolve();
   #failure: unknown = null;
   #position: number;
@@ -70,8 +71,16 @@ export class WriteBehindLog implements EventLog {
       this.#position = Math.max(this.#position, positionToNumber(result.position));
       return result;
     }
+    const recordedAtMs = this.log.store.clock.nowMs();
+    const recorded = events.map((event, n) => ({
+      ...event,
+      stream,
+      revision: known + 1 + n,
+      position: positionOf(this.#position + 1 + n),
+      recordedAtMs,
+    }));
     this.#position += events.length;
-    this.#follow(stream, events.length, taken);
+    this.#follow(stream, recorded, taken);
     await this.#makeRoom(events.length);
     return { revision: known + events.length, position: positionOf(this.#position) };
   }
@@ -88,9 +97,18 @@ export class WriteBehindLog implements EventLog {
     return { ahead: outcomes, last: await this.append(last).catch(eventLogErrorOf) };
   }
 
-  async readStream(stream: string, options?: ReadStreamOptions): Promise<readonly RecordedEvent[]> {
-    await this.#streams.get(stream);
-    return this.log.readStream(stream, options);
+  async readStream(stream: string, options: ReadStreamOptions = {}): Promise<readonly RecordedEvent[]> {
+    // What is written meanwhile is in both and counts once.
+    const underWay = [...(this.#streams.get(stream) ?? [])];
+    if (underWay.length === 0) return this.log.readStream(stream, options);
+    const { direction, fromRevision, limit = Infinity } = options;
+    const from = direction === 'backwards' ? 0 : (fromRevision ?? 0);
+    const to = direction === 'backwards' ? (fromRevision ?? Infinity) : Infinity;
+    const written = await this.log.readStream(stream, { fromRevision: from });
+    const firstMissing = Math.max(from, (written.at(-1)?.revision ?? -1) + 1);
+    const missing = underWay.filter(({ revision }) => revision >= firstMissing).map(asWritten);
+    const events = [...written, ...missing].filter(({ revision }) => revision <= to);
+    return (direction === 'backwards' ? events.reverse() : events).slice(0, limit);
   }
 
   async readAll(options: ReadAllOptions): Promise<ReadAllPage> {
@@ -122,22 +140,22 @@ export class WriteBehindLog implements EventLog {
     await this.flushed().finally(() => this.log.close());
   }
 
-  #follow(stream: string, count: number, taken: Promise<unknown>): void {
-    this.#underWay += count;
-    const written: Promise<void> = taken.then(
-      () => this.#written(stream, count, written),
-      (error: unknown) => {
-        this.#failure ??= error;
-        this.#written(stream, count, written);
-      },
-    );
-    this.#streams.set(stream, written);
-    this.#last = written;
-  }
-
-  #written(stream: string, count: number, written: Promise<unknown>): void {
-    this.#underWay -= count;
-    if (this.#streams.get(stream) === written) this.#streams.delete(stream);
+  #follow(stream: string, events: readonly RecordedEvent[], taken: Promise<unknown>): void {
+    this.#underWay += events.length;
+    const before = this.#streams.get(stream);
+    if (before === undefined) this.#streams.set(stream, [...events]);
+    else before.push(...events);
+    const isWritten = (): void => {
+      this.#underWay -= events.length;
+      // Appends of a stream are written in order: these are its first.
+      const left = this.#streams.get(stream) ?? [];
+      left.splice(0, events.length);
+      if (left.length === 0) this.#streams.delete(stream);
+    };
+    this.#last = taken.then(isWritten, (error: unknown) => {
+      this.#failure ??= error;
+      isWritten();
+    });
   }
 
   /** Nothing is written while this process never waits for anything. */
@@ -149,6 +167,12 @@ export class WriteBehindLog implements EventLog {
     this.#sinceTurn = 0;
   }
 }
+
+const asWritten = (event: RecordedEvent): RecordedEvent => ({
+  ...event,
+  data: JSON.parse(JSON.stringify(event.data)) as RecordedEvent['data'],
+  metadata: JSON.parse(JSON.stringify(event.metadata)) as RecordedEvent['metadata'],
+});
 
 function eventLogErrorOf(error: unknown): EventLogError {
   if (error instanceof EventLogError) return error;
