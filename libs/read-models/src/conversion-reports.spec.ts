@@ -218,7 +218,7 @@ describe('loss reasons (7.12)', () => {
 
   it('count a lead as expired once it has been recycled for the stale limit, with its touches until then', async () => {
     const lead = accepted(at('2018-03-01')).recycled(at('2018-03-02'));
-    for (const day of ['2018-03-10', '2018-04-10']) lead.fact('NurtureTouchSent', at(day), { trackId: 'drip' });
+    for (const day of ['2018-03-10', '2018-04-10', '2018-06-15']) lead.fact('NurtureTouchSent', at(day), { trackId: 'drip' });
     const limit = at('2018-03-02') + 90 * DAY;
     const before = await report('loss-reasons', { asOf: new Date(limit - 1).toISOString() });
     expect(before.total.underNurtured).toMatchObject({ denominator: 0, rate: null });
@@ -453,6 +453,15 @@ describe('prospects (7.30)', () => {
       prospects: { numerator: 1, denominator: 2 },
       daysToTwoWay: { p50: 4 },
     });
+    const early = other.transition('BecameProspect', 'PROSPECT', at('2018-03-04'), { channel: 'email' });
+    other.fact('OccurredAtCorrected', at('2018-03-12'), {
+      correctedEventId: early,
+      old: '2018-03-04T00:00:00.000Z',
+      new: '2018-03-02T00:00:00.000Z',
+      reason: 'typo',
+      approvedBy: 'gil',
+    });
+    expect((await report('prospects')).total.daysToTwoWay).toMatchObject({ n: 2, p50: 1, max: 4 });
   });
 });
 

@@ -282,6 +282,7 @@ class Player {
         if (index === lead.visits.length - 1) this.lastMs = newMs;
       });
     }
+    const notes = options.length;
     const mark = (): void => {
       const basis = (['marketing', 'product', 'service'] as const)[step.value % 3] as string;
       const type = { marketing: 'MarkedMQL', product: 'MarkedPQL', service: 'MarkedServiceQualified' }[basis];
@@ -458,7 +459,10 @@ class Player {
         break;
       default:
     }
-    options[step.pick % options.length]?.();
+    // Every other step is a move, so that histories go deep.
+    const moves = options.slice(notes);
+    const pool = step.minutes % 2 === 0 || moves.length === 0 ? options : moves;
+    pool[step.pick % pool.length]?.();
   }
 }
 
@@ -1504,9 +1508,9 @@ function periodLabel(ms: number, unit: string, tz: string): string {
 }
 
 const question = fc.record({
-  from: fc.option(fc.integer({ min: -2, max: 60 }), { nil: null }),
-  days: fc.option(fc.integer({ min: 1, max: 40 }), { nil: null }),
-  asOf: fc.option(fc.integer({ min: -1, max: 80 * 24 }), { nil: null }),
+  from: fc.option(fc.integer({ min: -2, max: 60 }), { nil: null, freq: 2 }),
+  days: fc.option(fc.integer({ min: 1, max: 40 }), { nil: null, freq: 2 }),
+  asOf: fc.option(fc.integer({ min: -1, max: 80 * 24 }), { nil: null, freq: 2 }),
   tz: fc.constantFrom('UTC', 'Europe/Berlin', 'America/Sao_Paulo', 'Asia/Kolkata'),
   by: fc.subarray(['source', 'team', 'owner', 'basis', 'leadType', 'country'], { maxLength: 2 }),
   groupBy: fc.constantFrom(null, null, 'month', 'week', 'day'),
