@@ -59,6 +59,21 @@ describe('a scoring model is refused', () => {
   });
 });
 
+it('a scoring model may spell out the lowest grade and band, and leave the usual trial rule to us', () => {
+  const { thresholds, ...rest } = defaultModel;
+  const model = checkScoringModel({
+    ...rest,
+    fit: [{ id: 'de', points: 5, when: [{ field: 'location.country', equals: 'DE' }] }],
+    grades: { A: 45, B: 30, C: 15, D: 0 },
+    bands: { cold: 0, warm: 30, hot: 60 },
+    thresholds: { mql: thresholds.mql, pql: { minTotal: 40 } },
+  });
+  expect(model.thresholds.pql?.requires).toEqual(thresholds.pql?.requires);
+  expect(model.fit[0]?.when[0]?.field).toBe('country');
+  expect(refusal({ grades: { A: 45, B: 30, C: 15, D: 15 } }).field).toBe('grades');
+  expect(refusal({ bands: { cold: 30, warm: 30, hot: 60 } }).field).toBe('bands');
+});
+
 describe('predicates', () => {
   const holds = (predicate: object, ...values: (string | number | boolean | undefined)[]) => {
     const when = [{ field: 'country', ...predicate }];

@@ -20,9 +20,22 @@ const days = z.number().positive().max(3650);
 
 const literal = z.union([z.string().max(256), z.number(), z.boolean()]);
 const literals = z.array(literal).min(1).max(1000);
+/** Fields by the names that captures and accounts have for them. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  'location.country': 'country',
+  'location.region': 'region',
+  'account.industry': 'firmographics.industry',
+  'account.employees': 'firmographics.employees',
+  industry: 'firmographics.industry',
+  employees: 'firmographics.employees',
+};
 /** One operator, or `gte` and `lt` together. */
 export const predicate = z.strictObject({
-  field: z.string().min(1).max(64),
+  field: z
+    .string()
+    .min(1)
+    .max(64)
+    .transform((name) => (Object.hasOwn(OTHER_NAMES, name) ? (OTHER_NAMES[name] as string) : name)),
   equals: literal.optional(),
   in: literals.optional(),
   notIn: literals.optional(),
@@ -74,9 +87,9 @@ export const scoringModelDocument = z.strictObject({
   fitRange: range.optional(),
   engagementRange: range.optional(),
   /** Least fit points of the grades; below C is D, and U when neither role nor company data is known. */
-  grades: z.strictObject({ A: points, B: points, C: points }),
+  grades: z.strictObject({ A: points, B: points, C: points, D: points.optional() }),
   /** Least total points of the bands; below `warm` is cold. */
-  bands: z.strictObject({ warm: points, hot: points }),
+  bands: z.strictObject({ cold: points.optional(), warm: points, hot: points }),
   thresholds: z.strictObject({
     mql: z.strictObject({ minTotal: points, minGrade: minGrade.optional(), minFit: points.optional() }),
     pql: z
@@ -91,7 +104,11 @@ export const scoringModelDocument = z.strictObject({
             }),
           )
           .min(1)
-          .max(20),
+          .max(20)
+          .default([
+            { on: 'trial_started', atLeast: 1, withinDays: null },
+            { on: 'product_action', atLeast: 3, withinDays: 14 },
+          ]),
         minTotal: points.optional(),
         minGrade: minGrade.optional(),
       })
@@ -224,9 +241,10 @@ function checkOperators(operators: Omit<Predicate, 'field'>, field: Field, at: s
 }
 
 function checkOrder({ bands, engagementRange, fitRange, grades }: ScoringModelDocument): void {
-  if (!(grades.A > grades.B && grades.B > grades.C))
-    throw invalid('A must ask more than B, and B more than C', 'grades');
-  if (bands.hot <= bands.warm) throw invalid('hot must ask more than warm', 'bands');
+  const { A, B, C, D = -Infinity } = grades;
+  if (!(A > B && B > C && C > D)) throw invalid('A must ask more than B, B more than C, and C more than D', 'grades');
+  const { cold = -Infinity, hot, warm } = bands;
+  if (!(hot > warm && warm > cold)) throw invalid('hot must ask more than warm, and warm more than cold', 'bands');
   for (const [name, given] of Object.entries({ fitRange, engagementRange })) {
     if (given !== undefined && given.min >= given.max) throw invalid('min must lie below max', name);
   }
