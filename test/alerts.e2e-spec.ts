@@ -164,4 +164,77 @@ describe('alerts over HTTP', () => {
     await setClock('2026-03-05T16:00:00.000Z');
     expect(await alert('inflow_gap')).toMatchObject({ status: 'open', threshold: 1, times: 2 });
   });
+
+  describe('reviews and alignment meetings', () => {
+    let reviewId: string;
+    let staleLead: string;
+
+    it('alarm when a team has not reviewed for a week, and marketing and sales have not met for thirty days', async () => {
+      staleLead = await handedOver();
+      await setClock('2026-03-09T10:00:00.000Z');
+      expect((await done(rita.get('/v1/alerts?condition=review_overdue&status=all'))).items).toEqual([]);
+      await setClock('2026-03-13T10:00:00.000Z');
+      expect(await alert('review_overdue.sales')).toMatchObject({ status: 'open', threshold: 7 });
+      expect((await done(rita.get('/v1/alerts?condition=alignment_overdue&status=all'))).items).toEqual([]);
+    });
+
+    it('hold a review until every stale lead of the team is decided about', async () => {
+      ({ reviewId } = await done(rita.command('/v1/reviews', { teamId: 'sales' }), 201));
+      const { agenda } = await done(rita.get(`/v1/reviews/${reviewId}`));
+      expect(agenda.stale.length).toBeGreaterThan(0);
+      expect(agenda.stale.map(({ leadId }: { leadId: string }) => leadId)).toContain(staleLead);
+      const early = await rita.command(`/v1/reviews/${reviewId}/complete`);
+      expect([early.status, early.body.code, early.body.undecidedCount]).toEqual([
+        422,
+        'REVIEW_INCOMPLETE',
+        agenda.stale.length,
+      ]);
+      for (const { leadId } of agenda.stale) {
+        const finding = { leadId, finding: 'stale', decision: 're_engage' };
+        await done(rita.command(`/v1/reviews/${reviewId}/findings`, finding), 201);
+      }
+      const completed = await done(rita.command(`/v1/reviews/${reviewId}/complete`));
+      expect(completed).toMatchObject({ status: 'completed', completed: { itemsReviewed: agenda.stale.length } });
+      await setClock('2026-03-13T11:00:00.000Z');
+      expect(await alert('review_overdue.sales')).toMatchObject({ status: 'cleared' });
+      expect((await done(rita.get('/v1/reviews?status=completed&teamId=sales'))).items).toMatchObject([{ reviewId }]);
+      expect(
+        (await rita.command(`/v1/reviews/${reviewId}/findings`, { finding: 'data', decision: 'keep' })).status,
+      ).toBe(422);
+    });
+
+    it('clear the overdue meeting once it is held', async () => {
+      await setClock('2026-04-02T10:00:00.000Z');
+      expect(await alert('alignment_overdue')).toMatchObject({ status: 'open', threshold: 30 });
+      const meeting = {
+        attendees: ['marketing', 'sales_manager'],
+        topics: ['rejections'],
+        agreementChangesProposed: 1,
+      };
+      await done(marketing.command('/v1/alignment-meetings', meeting), 201);
+      await setClock('2026-04-02T11:00:00.000Z');
+      expect(await alert('alignment_overdue')).toMatchObject({ status: 'cleared' });
+      expect((await done(rita.get('/v1/alignment-meetings'))).items).toMatchObject([meeting]);
+    });
+
+    it('are refused for what is not there', async () => {
+      const unknownTeam = await rita.command('/v1/reviews', { teamId: 'nobody' });
+      expect([unknownTeam.status, unknownTeam.body.code]).toEqual([422, 'UNKNOWN_TEAM']);
+      const unknown = await rita.get('/v1/reviews/00000000-0000-4000-8000-000000000000');
+      expect([unknown.status, unknown.body.code]).toEqual([404, 'REVIEW_NOT_FOUND']);
+      const twice = await rita.command('/v1/reviews', { teamId: 'sales', reviewId });
+      expect([twice.status, twice.body.code]).toEqual([409, 'REVIEW_EXISTS']);
+    });
+  });
+
+  it('answers the reports of this part', async () => {
+    for (const name of ['attribution', 'contact-effort', 'score-quality', 'data-quality', 'continuity']) {
+      const body = await done(rita.get(`/v1/reports/${name}?by=source`));
+      expect(body).toMatchObject({ report: name, by: ['source'] });
+      expect(body.rows.length).toBeGreaterThan(0);
+    }
+    const { total } = await done(rita.get('/v1/reports/attribution'));
+    expect(total.touches).toMatchObject([{ touch: 'source:search', mql: { rate: 1 } }]);
+    expect((await done(rita.get(`${total.touches[0].mql.drill}&limit=1000`))).items).toHaveLength(total.mql.count);
+  });
 });

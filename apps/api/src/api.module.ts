@@ -4,6 +4,7 @@ import { AccountDirectory } from './accounts/account-directory.js';
 import { AccountsController } from './accounts/accounts.controller.js';
 import { CampaignsController } from './accounts/campaigns.controller.js';
 import { AlertsController } from './alerts/alerts.controller.js';
+import { AlignmentMeetingsController, ReviewsController } from './alerts/reviews.controller.js';
 import { AuditController } from './audit/audit.controller.js';
 import { BulkController } from './bulk/bulk.controller.js';
 import { BulkJobs } from './bulk/bulk-jobs.js';
@@ -38,6 +39,8 @@ import { ViewsModule } from './views.module.js';
     AccountsController,
     CampaignsController,
     AlertsController,
+    ReviewsController,
+    AlignmentMeetingsController,
   ],
   providers: [AccountDirectory, BulkJobs, Figures, PastViews, EventFeed],
 })

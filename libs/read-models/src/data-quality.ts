@@ -4,7 +4,7 @@ import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText, type Dims, LAST_PART } from './dimensions.js';
 import { DAY_MS, rate } from './figures.js';
 import { dimensionFilter, drillLinks, Groups, type RateFigure } from './grouping.js';
-import type { LeadRow, Visit } from './lead-row.js';
+import type { LeadRow } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
 import { KNOWN_FIELDS, type KnownField } from './lead-profile.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
@@ -21,7 +21,7 @@ type Field = KnownField | 'account';
 
 /** Numbers: 1 where goal is asked, fields filled as bits, last verified, contacted, bounced, last check's completeness · 10⁴. */
 export function qualityFacts(row: LeadRow): Fact[] {
-  const last = row.visits[row.visits.length - 1] as Visit | undefined;
+  const last = row.visits.at(-1);
   if (last === undefined || !mayGoStale(last.state)) return [];
   const { account, known } = row.profile;
   let bits = 0;

@@ -2,7 +2,7 @@ import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { DAY_MS, rate } from './figures.js';
 import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
-import type { LeadRow, Visit } from './lead-row.js';
+import type { LeadRow } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
 import { firstEnteredMs } from './merges.js';
 import { scanPaths } from './path.js';
@@ -18,7 +18,7 @@ const MARKS: ReadonlySet<string> = new Set(['MarkedMQL', 'MarkedPQL', 'MarkedSQL
 
 /** Numbers: capture, first mark by the score, decision, accepted; then [since the capture, total]… as they were scored. */
 export function scoredFacts(row: LeadRow): Fact[] {
-  const first = row.visits[0] as Visit | undefined;
+  const [first] = row.visits;
   if (first === undefined) return [];
   const capturedMs = firstEnteredMs(row);
   const mark = row.visits.find(
@@ -334,7 +334,7 @@ export function stability(now: readonly number[], before: readonly number[]): nu
     ),
   ] as number[];
   const sharesOf = (values: readonly number[]): number[] => {
-    const counts = new Array<number>(edges.length + 1).fill(0);
+    const counts = Array.from({ length: edges.length + 1 }, () => 0);
     for (const value of values) {
       const bin = edges.findIndex((edge) => value <= edge);
       const index = bin < 0 ? edges.length : bin;

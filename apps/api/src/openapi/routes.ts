@@ -11,6 +11,7 @@ import { alertRoutes } from './alert-routes.js';
 import { configRoutes } from './config-routes.js';
 import { projectionRoutes } from './projection-routes.js';
 import { reportRoutes } from './report-routes.js';
+import { reviewRoutes } from './review-routes.js';
 import type { Route } from './route.js';
 import { testingRoutes } from './testing-routes.js';
 
@@ -138,6 +139,7 @@ export const routes: readonly Route[] = [
   },
   ...accountRoutes,
   ...alertRoutes,
+  ...reviewRoutes,
   ...importRoutes,
   {
     method: 'POST',
