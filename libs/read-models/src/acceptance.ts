@@ -75,25 +75,39 @@ interface Offer {
 }
 
 /** Handoffs offered in the period, with what had become of them by asOf. */
-async function scanOffers(view: ReadView, params: ReportParams, use: (offer: Offer) => void): Promise<void> {
+async function scanOffers(
+  view: ReadView,
+  params: ReportParams,
+  use: (offer: Offer) => void,
+  groups?: Groups<unknown>,
+): Promise<void> {
   const passes = dimensionFilter(params);
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
   const toPart = params.toMs === null ? LAST_PART : utcDay(params.toMs);
-  await scanFacts(view, HANDOFF_TABLE, fromPart, toPart, ({ dims, key, numbers, rest }) => {
-    const [offeredMs, outcome, decided] = numbers as [number, number, number];
-    if (offeredMs > params.asOfMs || !inPeriod(params, offeredMs) || !passes(dims)) return;
-    const decidedMs = orNull(decided);
-    const [reason, failed] = (rest ?? []) as [string?, string[]?];
-    const undecided = decidedMs === null || decidedMs > params.asOfMs;
-    use({
-      leadId: leadOfKey(key),
-      dims,
-      offeredMs,
-      outcome: undecided ? 'open' : (HANDOFF_OUTCOMES[outcome] as HandoffOutcome),
-      reason: undecided ? null : (reason ?? null),
-      failedCriteria: undecided ? [] : (failed ?? []),
-    });
-  });
+  await scanFacts(
+    view,
+    HANDOFF_TABLE,
+    fromPart,
+    toPart,
+    ({ dims, key, numbers, rest }) => {
+      const [offeredMs, outcome, decided] = numbers as [number, number, number];
+      groups?.asOf.sees(offeredMs);
+      if (offeredMs > params.asOfMs || !inPeriod(params, offeredMs) || !passes(dims)) return;
+      const decidedMs = orNull(decided);
+      if (decidedMs !== null) groups?.asOf.sees(decidedMs);
+      const [reason, failed] = (rest ?? []) as [string?, string[]?];
+      const undecided = decidedMs === null || decidedMs > params.asOfMs;
+      use({
+        leadId: leadOfKey(key),
+        dims,
+        offeredMs,
+        outcome: undecided ? 'open' : (HANDOFF_OUTCOMES[outcome] as HandoffOutcome),
+        reason: undecided ? null : (reason ?? null),
+        failedCriteria: undecided ? [] : (failed ?? []),
+      });
+    },
+    { params, groups },
+  );
 }
 
 export async function acceptanceReport(view: ReadView, params: ReportParams) {
@@ -104,16 +118,21 @@ export async function acceptanceReport(view: ReadView, params: ReportParams) {
     reasons: new Map(),
     criteria: new Map(),
   }));
-  await scanOffers(view, params, (offer) => {
-    for (const counts of [groups.total, groups.of(offer.dims, offer.offeredMs)]) {
-      if (counts === null) continue;
-      counts.outcomes[offer.outcome] += 1;
-      if (offer.reason !== null) counts.reasons.set(offer.reason, (counts.reasons.get(offer.reason) ?? 0) + 1);
-      for (const ruleId of new Set(offer.failedCriteria)) {
-        counts.criteria.set(ruleId, (counts.criteria.get(ruleId) ?? 0) + 1);
+  await scanOffers(
+    view,
+    params,
+    (offer) => {
+      for (const counts of [groups.total, groups.of(offer.dims, offer.offeredMs)]) {
+        if (counts === null) continue;
+        counts.outcomes[offer.outcome] += 1;
+        if (offer.reason !== null) counts.reasons.set(offer.reason, (counts.reasons.get(offer.reason) ?? 0) + 1);
+        for (const ruleId of new Set(offer.failedCriteria)) {
+          counts.criteria.set(ruleId, (counts.criteria.get(ruleId) ?? 0) + 1);
+        }
       }
-    }
-  });
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, target) })),
     total: figures(groups.total, params, target),

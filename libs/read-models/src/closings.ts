@@ -1,6 +1,6 @@
 import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
-import { dimensionFilter, inPeriod } from './grouping.js';
+import { dimensionFilter, type Groups, inPeriod } from './grouping.js';
 import {
   closedMsOf,
   DEAL_CLOSINGS,
@@ -99,35 +99,45 @@ export async function scanClosings(
   view: ReadView,
   params: ReportParams,
   use: (closing: Closing) => void,
+  /** Keeps what each partition adds to them. */
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const passes = dimensionFilter(params);
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
   const toPart = params.toMs === null ? LAST_PART : utcDay(params.toMs);
-  await scanFacts(view, CLOSING_TABLE, fromPart, toPart, ({ dims, key, numbers, rest }) => {
-    const [kind, closedMs, amount, interaction, cycle, sql, opportunity, throughSal, breaches] = numbers as [
-      number,
-      number,
-      ...number[],
-    ];
-    if (closedMs > params.asOfMs || !inPeriod(params, closedMs) || !passes(dims)) return;
-    const amountMinor = orNull(amount);
-    const [currency, reason, stage] = (rest ?? []) as [string?, string?, string?];
-    use({
-      leadId: leadOfKey(key),
-      dims,
-      kind: DEAL_CLOSINGS[kind] as DealClosing,
-      closedMs,
-      amount: amountMinor === null ? null : { amountMinor, currency: currency as string },
-      lengths: {
-        interaction: orNull(interaction),
-        cycle: orNull(cycle),
-        sql: orNull(sql),
-        opportunity: orNull(opportunity),
-      },
-      throughSal: throughSal === 1,
-      breaches: breaches as number,
-      reason: reason ?? null,
-      lostFromStage: stage ?? null,
-    });
-  });
+  await scanFacts(
+    view,
+    CLOSING_TABLE,
+    fromPart,
+    toPart,
+    ({ dims, key, numbers, rest }) => {
+      const [kind, closedMs, amount, interaction, cycle, sql, opportunity, throughSal, breaches] = numbers as [
+        number,
+        number,
+        ...number[],
+      ];
+      groups?.asOf.sees(closedMs);
+      if (closedMs > params.asOfMs || !inPeriod(params, closedMs) || !passes(dims)) return;
+      const amountMinor = orNull(amount);
+      const [currency, reason, stage] = (rest ?? []) as [string?, string?, string?];
+      use({
+        leadId: leadOfKey(key),
+        dims,
+        kind: DEAL_CLOSINGS[kind] as DealClosing,
+        closedMs,
+        amount: amountMinor === null ? null : { amountMinor, currency: currency as string },
+        lengths: {
+          interaction: orNull(interaction),
+          cycle: orNull(cycle),
+          sql: orNull(sql),
+          opportunity: orNull(opportunity),
+        },
+        throughSal: throughSal === 1,
+        breaches: breaches as number,
+        reason: reason ?? null,
+        lostFromStage: stage ?? null,
+      });
+    },
+    { params, groups },
+  );
 }

@@ -37,7 +37,7 @@ export interface Spread {
 }
 
 /** Of integer values (ms, s), given in units of `unit` of them, 4 places. */
-export function spread(values: readonly number[], unit: number): Spread {
+export function spread(values: ArrayLike<number>, unit: number): Spread {
   const sorted = Float64Array.from(values).sort();
   let sum = 0;
   for (const value of sorted) sum += value;

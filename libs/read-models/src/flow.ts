@@ -47,14 +47,20 @@ function entriesOf(path: Path, mode: string, basis: string, use: (state: LeadSta
 export async function flowReport(view: ReadView, params: ReportParams) {
   const { mode, basis } = params.choices as { mode: string; basis: string };
   const groups = new Groups<Map<LeadStateName, number>>(params, () => new Map());
-  await scanPaths(view, params, params.fromMs, (path) => {
-    entriesOf(path, mode, basis, (state, atMs) => {
-      if (!inPeriod(params, atMs)) return;
-      for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
-        counts?.set(state, (counts.get(state) ?? 0) + 1);
-      }
-    });
-  });
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      entriesOf(path, mode, basis, (state, atMs) => {
+        if (!inPeriod(params, atMs)) return;
+        for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+          counts?.set(state, (counts.get(state) ?? 0) + 1);
+        }
+      });
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

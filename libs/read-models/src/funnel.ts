@@ -62,17 +62,23 @@ export async function funnelReport(view: ReadView, params: ReportParams) {
     reached: new Uint32Array(STEPS),
     converted: new Uint32Array(STEPS * STEPS),
   }));
-  await scanPaths(view, params, params.fromMs, (path) => {
-    for (const times of reachTimes(path, mode, basis)) {
-      for (let from = 0; from < STEPS; from += 1) {
-        const atMs = times[from] as number;
-        if (atMs === Infinity || !inPeriod(params, atMs)) continue;
-        count(groups.total, from, times);
-        const group = groups.of(path.dims, atMs);
-        if (group !== null) count(group, from, times);
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      for (const times of reachTimes(path, mode, basis)) {
+        for (let from = 0; from < STEPS; from += 1) {
+          const atMs = times[from] as number;
+          if (atMs === Infinity || !inPeriod(params, atMs)) continue;
+          count(groups.total, from, times);
+          const group = groups.of(path.dims, atMs);
+          if (group !== null) count(group, from, times);
+        }
       }
-    }
-  });
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

@@ -1,6 +1,8 @@
 import { Temporal } from 'temporal-polyfill';
+import { AsOf } from './as-of.js';
 import { type Dimension, DIMENSIONS, type Dims } from './dimensions.js';
 import type { PeriodUnit, ReportParams } from './report-params.js';
+import { absorb } from './tally.js';
 
 /** The months, ISO weeks or days of a zone, found by instant. Grows as instants are asked. */
 export class Periods {
@@ -89,28 +91,52 @@ export interface GroupRow<T> {
 interface Group<T> {
   readonly values: readonly (string | null)[];
   readonly startMs: number | null;
-  readonly figures: T;
+  figures: T;
+  /** Which lot of facts the figures are of. */
+  lot: number;
+}
+
+/** What a lot of facts adds to the figures of a question. */
+export interface GroupsTally<T> {
+  readonly total: T;
+  readonly groups: readonly {
+    readonly values: readonly (string | null)[];
+    readonly startMs: number | null;
+    readonly figures: T;
+  }[];
 }
 
 /**
  * Figures split by the asked dimensions and periods, and their total. Without `by` and `groupBy` there is a total and no row.
- * Every figure of a row is counted in the total as well, from the same fact in the same pass.
+ * Every figure of a row is counted in the total as well, from the same fact in the same pass. A scan that is given the groups
+ * keeps what each partition adds to them until it changes: so nothing but the groups may be changed in that pass, their
+ * figures must add up (see `Tally`), and `asOf` is told of every other instant that is compared with it.
  */
 export class Groups<T> {
-  readonly total: T;
+  readonly asOf: AsOf;
   readonly #groups = new Map<string, Group<T>>();
   /** The group of dims already seen, by period; so that only the first of equal dims spells its key. */
   readonly #seen = new Map<Dims, Map<number, Group<T>>>();
   readonly #indexes: readonly number[];
   readonly #periods: Periods | null;
+  #total: T;
+  #lot = 0;
+  #ofLot: Group<T>[] = [];
 
   constructor(
     readonly params: ReportParams,
     readonly make: () => T,
+    /** What else the pass depends on, as text: policies. */
+    readonly dependsOn = '',
   ) {
-    this.total = make();
+    this.#total = make();
+    this.asOf = new AsOf(params.asOfMs);
     this.#indexes = params.by.map((name) => DIMENSIONS.indexOf(name));
     this.#periods = params.groupBy === null ? null : new Periods(params.groupBy, params.tz);
+  }
+
+  get total(): T {
+    return this.#total;
   }
 
   /** The row's figures for a fact of this instant; null when the report is not split. */
@@ -120,24 +146,57 @@ export class Groups<T> {
     let byPeriod = this.#seen.get(dims);
     if (byPeriod === undefined) this.#seen.set(dims, (byPeriod = new Map()));
     let group = byPeriod.get(startMs);
-    if (group === undefined) byPeriod.set(startMs, (group = this.#group(dims, startMs)));
+    if (group === undefined) {
+      const values = this.#indexes.map((index) => dims.values[index] as string | null);
+      byPeriod.set(startMs, (group = this.#group(values, startMs)));
+    }
+    return this.#present(group);
+  }
+
+  /** What was counted since the last `take` or the beginning; the figures are empty then. */
+  take(): GroupsTally<T> {
+    const tally = {
+      total: this.#total,
+      groups: this.#ofLot.map(({ figures, startMs, values }) => ({ figures, startMs, values })),
+    };
+    this.#total = this.make();
+    this.#lot += 1;
+    this.#ofLot = [];
+    return tally;
+  }
+
+  add(tally: GroupsTally<T>): void {
+    absorb(this.#total, tally.total);
+    for (const { figures, startMs, values } of tally.groups) {
+      // The period becomes known by its start.
+      if (startMs !== null) this.#periods?.startOf(startMs);
+      absorb(this.#present(this.#group(values, startMs ?? NaN)), figures);
+    }
+  }
+
+  #present(group: Group<T>): T {
+    if (group.lot !== this.#lot) {
+      group.lot = this.#lot;
+      group.figures = this.make();
+      this.#ofLot.push(group);
+    }
     return group.figures;
   }
 
-  #group(dims: Dims, startMs: number): Group<T> {
-    const values = this.#indexes.map((index) => dims.values[index] as string | null);
+  #group(values: readonly (string | null)[], startMs: number): Group<T> {
     const key = JSON.stringify([startMs, ...values]);
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { values, startMs: Number.isNaN(startMs) ? null : startMs, figures: this.make() };
+      group = { values, startMs: Number.isNaN(startMs) ? null : startMs, figures: this.make(), lot: this.#lot };
       this.#groups.set(key, group);
+      this.#ofLot.push(group);
     }
     return group;
   }
 
   /** By period, then by dimension values; those that have none come last. */
   rows(): GroupRow<T>[] {
-    const sorted = [...this.#groups.values()].sort(
+    const sorted = [...this.#ofLot].sort(
       (a, b) => (a.startMs ?? 0) - (b.startMs ?? 0) || compareValues(a.values, b.values),
     );
     return sorted.map(({ values, startMs, figures }) => {

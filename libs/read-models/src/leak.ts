@@ -81,11 +81,17 @@ class Counts {
 
 export async function leakReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts[]>(params, () => STAGES.map(() => new Counts()));
-  await scanPaths(view, params, params.fromMs, (path) => {
-    outcomes(path, params, (outcome) => {
-      for (const stages of [groups.total, groups.of(path.dims, outcome.atMs)]) stages?.[outcome.stage]?.add(outcome);
-    });
-  });
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      outcomes(path, params, (outcome) => {
+        for (const stages of [groups.total, groups.of(path.dims, outcome.atMs)]) stages?.[outcome.stage]?.add(outcome);
+      });
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

@@ -5,8 +5,9 @@ import { mostFirst } from './leak.js';
 import { type Path, type PathVisit, scanPaths } from './path.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { StagePolicies } from './stage-policies.js';
+import { pipelinesAt, StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
+import { AsOf } from './as-of.js';
 
 /**
  * Spec 7.12: why the deals lost in the period were lost, by count and by value, over all and by the deal stage they were lost
@@ -102,10 +103,20 @@ class Counts {
   }
 }
 
-async function scanLost(view: ReadView, params: ReportParams, use: (closing: Closing) => void): Promise<void> {
-  await scanClosings(view, params, (closing) => {
-    if (closing.kind === 'lost') use(closing);
-  });
+async function scanLost(
+  view: ReadView,
+  params: ReportParams,
+  use: (closing: Closing) => void,
+  groups?: Groups<unknown>,
+): Promise<void> {
+  await scanClosings(
+    view,
+    params,
+    (closing) => {
+      if (closing.kind === 'lost') use(closing);
+    },
+    groups,
+  );
 }
 
 /** A lead that came to nothing. */
@@ -116,7 +127,12 @@ interface DeadEnd {
 }
 
 /** The first time in the period that the lead was lost, or had been silently recycled for too long. */
-function deadEnd(path: Path, params: ReportParams, stages: StagePolicies): DeadEnd | null {
+function deadEnd(
+  path: Path,
+  params: ReportParams,
+  stages: StagePolicies,
+  asOf = new AsOf(params.asOfMs),
+): DeadEnd | null {
   const limitMs = stages.limitMs(path.dims.values[3] as string | null, 'RECYCLED', null);
   for (let index = 0; index < path.visits.length; index += 1) {
     const { enteredMs, state } = path.visits[index] as PathVisit;
@@ -126,7 +142,8 @@ function deadEnd(path: Path, params: ReportParams, stages: StagePolicies): DeadE
     if (state !== 'RECYCLED' || limitMs === null) continue;
     const atMs = enteredMs + limitMs;
     const untilMs = path.visits[index + 1]?.enteredMs ?? Infinity;
-    if (atMs >= untilMs || atMs > params.asOfMs || !inPeriod(params, atMs)) continue;
+    asOf.sees(atMs);
+    if (atMs >= untilMs || atMs > asOf.ms || !inPeriod(params, atMs)) continue;
     return { kind: 'expired', atMs, touches: path.marks.nurtureMs.filter((touchMs) => touchMs <= atMs).length };
   }
   return null;
@@ -138,12 +155,19 @@ async function scanDeadEnds(
   params: ReportParams,
   { policies }: ReportContext,
   use: (end: DeadEnd, path: Path) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const stages = new StagePolicies(policies, params.asOfMs);
-  await scanPaths(view, params, null, (path) => {
-    const end = deadEnd(path, params, stages);
-    if (end !== null) use(end, path);
-  });
+  await scanPaths(
+    view,
+    params,
+    null,
+    (path) => {
+      const end = deadEnd(path, params, stages, groups?.asOf);
+      if (end !== null) use(end, path);
+    },
+    groups,
+  );
 }
 
 function minTouchesOf({ choices }: ReportParams): number {
@@ -161,15 +185,26 @@ export async function lossReasonsReport(view: ReadView, params: ReportParams, co
     decisionMakerShift: benchmark('decision_maker_shift', DECISION_MAKER_SHIFT),
     underNurtured: benchmark('under_nurtured', UNDER_NURTURED),
   };
-  const groups = new Groups<Counts>(params, () => new Counts());
-  await scanLost(view, params, (closing) => {
-    groups.total.add(closing);
-    groups.of(closing.dims, closing.closedMs)?.add(closing);
-  });
-  await scanDeadEnds(view, params, context, (end, { dims }) => {
-    groups.total.addEnd(end, minTouches);
-    groups.of(dims, end.atMs)?.addEnd(end, minTouches);
-  });
+  const groups = new Groups<Counts>(params, () => new Counts(), pipelinesAt(context.policies, params.asOfMs));
+  await scanLost(
+    view,
+    params,
+    (closing) => {
+      groups.total.add(closing);
+      groups.of(closing.dims, closing.closedMs)?.add(closing);
+    },
+    groups,
+  );
+  await scanDeadEnds(
+    view,
+    params,
+    context,
+    (end, { dims }) => {
+      groups.total.addEnd(end, minTouches);
+      groups.of(dims, end.atMs)?.addEnd(end, minTouches);
+    },
+    groups,
+  );
   return {
     minTouches,
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, benchmarks) })),

@@ -1,3 +1,4 @@
+import type { AsOf } from './as-of.js';
 import type { LeadRow, Visit } from './lead-row.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import { enteredMsOf } from './merges.js';
@@ -57,12 +58,14 @@ function wasAttempted(row: LeadRow, exit: number): boolean {
 
 const NONE: PathMarks = { twoWayMs: null, nurtureMs: [], exits: new Map() };
 
-export function loadMarks(packed: PackedMarks | undefined, base: number, asOfMs: number): PathMarks {
+export function loadMarks(packed: PackedMarks | undefined, base: number, asOf: AsOf): PathMarks {
   if (packed === undefined) return NONE;
   const [twoWay, nurture, exits] = packed;
+  if (twoWay !== null) asOf.sees(base + twoWay);
+  for (const at of nurture) asOf.sees(base + at);
   return {
-    twoWayMs: twoWay === null || base + twoWay > asOfMs ? null : base + twoWay,
-    nurtureMs: nurture.map((at) => base + at).filter((atMs) => atMs <= asOfMs),
+    twoWayMs: twoWay === null || base + twoWay > asOf.ms ? null : base + twoWay,
+    nurtureMs: nurture.map((at) => base + at).filter((atMs) => atMs <= asOf.ms),
     exits: new Map(
       exits.map(([visit, reason, attempted, nurtureTouches = 0]) => [
         visit,

@@ -1,7 +1,8 @@
 import type { Fact } from '#libs/projections/src/projection.js';
 import { LEAD_STATES, RANK, type LeadStateName } from '#libs/lead/src/states.js';
+import { AsOf } from './as-of.js';
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
-import { dimensionFilter } from './grouping.js';
+import { dimensionFilter, type Groups } from './grouping.js';
 import { holdMsOf, type LeadRow, stateIndex, type Visit } from './lead-row.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { loadMarks, packMarks, type PackedMarks, type PathMarks } from './path-marks.js';
@@ -110,15 +111,44 @@ export function offFunnel({ rejected, state }: PathVisit): OffFunnelExit | null 
 
 const NO_HOLDS: ReadonlyMap<number, number> = new Map();
 
-function decode(fact: FactRow, asOfMs: number): Path {
-  const { dims, key, numbers } = fact;
+class DecodedPath implements Path {
+  #marks: PathMarks | null = null;
+
+  constructor(
+    private readonly fact: FactRow,
+    readonly visits: readonly PathVisit[],
+    readonly holdMs: ReadonlyMap<number, number>,
+    private readonly asOf: AsOf,
+  ) {}
+
+  get leadId(): string {
+    return this.fact.key;
+  }
+  get dims(): Dims {
+    return this.fact.dims;
+  }
+  get lastChangeMs(): number {
+    return this.fact.numbers[LAST_CHANGE] as number;
+  }
+  get marks(): PathMarks {
+    return (this.#marks ??= loadMarks(
+      this.fact.rest as PackedMarks | undefined,
+      this.fact.numbers[BASE] as number,
+      this.asOf,
+    ));
+  }
+}
+
+function decode(fact: FactRow, asOf: AsOf): Path {
+  const { numbers } = fact;
   const visits: PathVisit[] = [];
   const held = numbers[HOLDS] as number;
   let enteredMs = numbers[BASE] as number;
   for (let index = HOLDS + 1 + 2 * held; index < numbers.length; index += 2) {
     const code = numbers[index] as number;
     enteredMs += numbers[index + 1] as number;
-    if (enteredMs > asOfMs) break;
+    asOf.sees(enteredMs);
+    if (enteredMs > asOf.ms) break;
     const rejected = (code & 15) === REJECTED;
     visits.push({
       state: rejected ? 'RECYCLED' : (LEAD_STATES[code & 15] as LeadStateName),
@@ -135,17 +165,7 @@ function decode(fact: FactRow, asOfMs: number): Path {
     }
     holdMs = map;
   }
-  let marks: PathMarks | undefined;
-  return {
-    leadId: key,
-    dims,
-    lastChangeMs: numbers[LAST_CHANGE] as number,
-    visits,
-    holdMs,
-    get marks() {
-      return (marks ??= loadMarks(fact.rest as PackedMarks | undefined, numbers[BASE] as number, asOfMs));
-    },
-  };
+  return new DecodedPath(fact, visits, holdMs, asOf);
 }
 
 /**
@@ -157,15 +177,19 @@ export async function scanPaths(
   params: ReportParams,
   sinceMs: number | null,
   use: (path: Path) => void,
+  /** Keeps what each partition adds to them. */
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const passes = dimensionFilter(params);
+  const asOf = groups?.asOf ?? new AsOf(params.asOfMs);
   const fromPart = sinceMs === null ? '' : utcDay(sinceMs);
-  await scanFacts(view, PATH_TABLE, fromPart, LAST_PART, (fact) => {
+  const take = (fact: FactRow): void => {
     // Whoever knows of the merge never counts the duplicate, not even in a time before it (spec §2.6).
     if (!passes(fact.dims) || presentStateOf(fact) === 'MERGED') return;
-    const path = decode(fact, params.asOfMs);
+    const path = decode(fact, asOf);
     if (path.visits.length > 0) use(path);
-  });
+  };
+  await scanFacts(view, PATH_TABLE, fromPart, LAST_PART, take, { params, groups });
 }
 
 /** How a visit ended, in the words of spec §3.3's diagram, with the ways out told apart. */

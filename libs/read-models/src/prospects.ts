@@ -1,8 +1,9 @@
-import { DAY_MS, rate, type Spread, spread } from './figures.js';
+import { DAY_MS, rate, type Spread } from './figures.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Path, scanPaths } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /** Spec 7.30: of the leads captured in the period, those that two-way communication exists with by asOf, and the days it took. */
 export const prospectsParams: ParamSpec = { report: 'prospects', period: true, by: true, groupBy: true };
@@ -16,23 +17,29 @@ export interface ProspectsFigures {
 
 interface Counts {
   captured: number;
-  readonly times: number[];
+  readonly times: Values;
 }
 
 const capturedMs = ({ visits }: Path): number => (visits[0] as Path['visits'][number]).enteredMs;
 
 export async function prospectsReport(view: ReadView, params: ReportParams) {
-  const groups = new Groups<Counts>(params, () => ({ captured: 0, times: [] }));
-  await scanPaths(view, params, params.fromMs, (path) => {
-    const atMs = capturedMs(path);
-    if (!inPeriod(params, atMs)) return;
-    const { twoWayMs } = path.marks;
-    for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
-      if (counts === null) continue;
-      counts.captured += 1;
-      if (twoWayMs !== null) counts.times.push(twoWayMs - atMs);
-    }
-  });
+  const groups = new Groups<Counts>(params, () => ({ captured: 0, times: new Values() }));
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      const atMs = capturedMs(path);
+      if (!inPeriod(params, atMs)) return;
+      const { twoWayMs } = path.marks;
+      for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+        if (counts === null) continue;
+        counts.captured += 1;
+        if (twoWayMs !== null) counts.times.push(twoWayMs - atMs);
+      }
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),
@@ -44,13 +51,13 @@ function figures({ captured, times }: Counts, params: ReportParams): ProspectsFi
   return {
     captured: { count: captured, drill: link('captured') },
     prospects: {
-      numerator: times.length,
+      numerator: times.size,
       denominator: captured,
-      rate: rate(times.length, captured),
+      rate: rate(times.size, captured),
       drill: link('prospects'),
       drillDenominator: link('captured'),
     },
-    daysToTwoWay: { ...spread(times, DAY_MS), drill: link('prospects') },
+    daysToTwoWay: { ...times.spread(DAY_MS), drill: link('prospects') },
   };
 }
 

@@ -3,7 +3,7 @@ import { rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Path, type PathVisit, scanPaths } from './path.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { StagePolicies } from './stage-policies.js';
+import { pipelinesAt, StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
 import { isOpenQualified, qualifiedStage } from './velocity.js';
 
@@ -55,21 +55,31 @@ function qualifications(path: Path, params: ReportParams, stages: StagePolicies)
 
 export async function qualifiedReport(view: ReadView, params: ReportParams, { policies }: ReportContext) {
   const stages = new StagePolicies(policies, params.asOfMs);
-  const groups = new Groups<Counts>(params, () => ({ qualified: 0, stillOpen: 0, openStock: 0 }));
-  await scanPaths(view, params, null, (path) => {
-    for (const { atMs, open } of qualifications(path, params, stages)) {
-      if (!inPeriod(params, atMs)) continue;
-      for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
-        if (counts === null) continue;
-        counts.qualified += 1;
-        if (open) counts.stillOpen += 1;
+  const groups = new Groups<Counts>(
+    params,
+    () => ({ qualified: 0, stillOpen: 0, openStock: 0 }),
+    pipelinesAt(policies, params.asOfMs),
+  );
+  await scanPaths(
+    view,
+    params,
+    null,
+    (path) => {
+      for (const { atMs, open } of qualifications(path, params, stages)) {
+        if (!inPeriod(params, atMs)) continue;
+        for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+          if (counts === null) continue;
+          counts.qualified += 1;
+          if (open) counts.stillOpen += 1;
+        }
       }
-    }
-    if (!isOpenQualified(path, stages)) return;
-    groups.total.openStock += 1;
-    const group = params.groupBy === null ? groups.of(path.dims, 0) : null;
-    if (group !== null) group.openStock += 1;
-  });
+      if (!isOpenQualified(path, stages)) return;
+      groups.total.openStock += 1;
+      const group = params.groupBy === null ? groups.of(path.dims, 0) : null;
+      if (group !== null) group.openStock += 1;
+    },
+    groups,
+  );
   const ofPeriods = params.groupBy !== null;
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, !ofPeriods) })),

@@ -1,11 +1,12 @@
 import { RANK } from '#libs/lead/src/states.js';
-import { DAY_MS, rate, type Spread, spread } from './figures.js';
+import { DAY_MS, rate, type Spread } from './figures.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { mostFirst } from './leak.js';
 import { type Path, type PathVisit, scanPaths } from './path.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /**
  * Spec 7.13: of the leads first accepted to SAL in the period (`basis=cycle`: of the lead-cycles with an entry to SAL in it),
@@ -109,7 +110,7 @@ class Counts {
   won = 0;
   readonly fates: Fates = { resurrected: 0, immature: 0, gone: 0 };
   readonly byReason = new Map<string | null, Fates>();
-  readonly times: number[] = [];
+  readonly times = new Values();
 
   add(recycle: Recycle, fate: Fate): void {
     let ofReason = this.byReason.get(recycle.reason);
@@ -129,21 +130,28 @@ export async function recyclingReport(view: ReadView, params: ReportParams, { po
     return policies.benchmark('resurrection_rate', reason, params.asOfMs) ?? BENCHMARKS[reason] ?? null;
   };
   const groups = new Groups<Counts>(params, () => new Counts());
-  await scanPaths(view, params, params.fromMs, (path) => {
-    for (const { atMs, recycled } of acceptances(path, params.choices.basis as string)) {
-      if (!inPeriod(params, atMs)) continue;
-      for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
-        if (counts === null) continue;
-        counts.accepted += 1;
-        if (recycled) counts.recycled += 1;
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      for (const { atMs, recycled } of acceptances(path, params.choices.basis as string)) {
+        if (!inPeriod(params, atMs)) continue;
+        for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+          if (counts === null) continue;
+          counts.accepted += 1;
+          if (recycled) counts.recycled += 1;
+        }
       }
-    }
-    for (const recycle of recycles(path)) {
-      if (!inPeriod(params, recycle.atMs)) continue;
-      const fate = fateOf(recycle, params, horizon);
-      for (const counts of [groups.total, groups.of(path.dims, recycle.atMs)]) counts?.add(recycle, fate);
-    }
-  });
+      for (const recycle of recycles(path)) {
+        if (!inPeriod(params, recycle.atMs)) continue;
+        if (recycle.reentryMs === null) groups.asOf.sees(recycle.atMs + horizon);
+        const fate = fateOf(recycle, params, horizon);
+        for (const counts of [groups.total, groups.of(path.dims, recycle.atMs)]) counts?.add(recycle, fate);
+      }
+    },
+    groups,
+  );
   return {
     horizonDays: horizon / DAY_MS,
     rows: groups
@@ -181,7 +189,7 @@ function figures(
   return {
     recycled: share(counts.recycled, 'recycled', counts.accepted, 'accepted'),
     ...resurrections(counts.fates, ''),
-    daysToReentry: { ...spread(counts.times, DAY_MS), drill: link('resurrected') },
+    daysToReentry: { ...counts.times.spread(DAY_MS), drill: link('resurrected') },
     recycledToWon: share(counts.won, 'won', total(counts.fates), 'recycles'),
     reasons: mostFirst(byCount).map(([reasonCode]) => {
       const fates = counts.byReason.get(reasonCode) as Fates;

@@ -64,24 +64,36 @@ async function scanAcceptances(
   view: ReadView,
   params: ReportParams,
   use: (acceptance: Acceptance, path: Path) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
-  await scanPaths(view, params, params.fromMs, (path) => {
-    if (!path.visits.some(({ state }) => state === 'SAL')) return;
-    for (const acceptance of acceptances(path, params)) if (inPeriod(params, acceptance.atMs)) use(acceptance, path);
-  });
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      if (!path.visits.some(({ state }) => state === 'SAL')) return;
+      for (const acceptance of acceptances(path, params)) if (inPeriod(params, acceptance.atMs)) use(acceptance, path);
+    },
+    groups,
+  );
 }
 
 export async function returnsReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts>(params, () => ({ accepted: 0, recycled: 0, disqualified: 0, withoutAttempt: 0 }));
-  await scanAcceptances(view, params, ({ atMs, attempted, end }, { dims }) => {
-    for (const counts of [groups.total, groups.of(dims, atMs)]) {
-      if (counts === null) continue;
-      counts.accepted += 1;
-      if (end === null) continue;
-      counts[end] += 1;
-      if (!attempted) counts.withoutAttempt += 1;
-    }
-  });
+  await scanAcceptances(
+    view,
+    params,
+    ({ atMs, attempted, end }, { dims }) => {
+      for (const counts of [groups.total, groups.of(dims, atMs)]) {
+        if (counts === null) continue;
+        counts.accepted += 1;
+        if (end === null) continue;
+        counts[end] += 1;
+        if (!attempted) counts.withoutAttempt += 1;
+      }
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

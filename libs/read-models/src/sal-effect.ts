@@ -1,8 +1,9 @@
 import { type Closing, CYCLE_STARTS, type CycleStart, scanClosings } from './closings.js';
-import { DAY_MS, quotient, rate, type Spread, spread } from './figures.js';
+import { DAY_MS, quotient, rate, type Spread } from './figures.js';
 import { type CountFigure, drillLinks, Groups, type RateFigure } from './grouping.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /**
  * Spec 7.31: what the step of acceptance does. The deals won or lost in the period, those whose cycle went through SAL against
@@ -41,33 +42,48 @@ interface Counts {
   closed: number;
   won: number;
   breached: number;
-  readonly lengths: number[];
+  readonly lengths: Values;
 }
 
 const wayOf = ({ throughSal }: Closing): Way => (throughSal ? 'through' : 'skipped');
 const lengthOf = (closing: Closing, params: ReportParams): number | null =>
   closing.kind === 'won' ? closing.lengths[params.choices.start as CycleStart] : null;
 
-async function scanResolved(view: ReadView, params: ReportParams, use: (closing: Closing) => void): Promise<void> {
-  await scanClosings(view, params, (closing) => {
-    if (closing.kind !== 'recycled') use(closing);
-  });
+async function scanResolved(
+  view: ReadView,
+  params: ReportParams,
+  use: (closing: Closing) => void,
+  groups?: Groups<unknown>,
+): Promise<void> {
+  await scanClosings(
+    view,
+    params,
+    (closing) => {
+      if (closing.kind !== 'recycled') use(closing);
+    },
+    groups,
+  );
 }
 
 export async function salEffectReport(view: ReadView, params: ReportParams) {
-  const none = (): Counts => ({ closed: 0, won: 0, breached: 0, lengths: [] });
+  const none = (): Counts => ({ closed: 0, won: 0, breached: 0, lengths: new Values() });
   const groups = new Groups<Record<Way, Counts>>(params, () => ({ through: none(), skipped: none() }));
-  await scanResolved(view, params, (closing) => {
-    const length = lengthOf(closing, params);
-    for (const ways of [groups.total, groups.of(closing.dims, closing.closedMs)]) {
-      if (ways === null) continue;
-      const counts = ways[wayOf(closing)];
-      counts.closed += 1;
-      if (closing.kind === 'won') counts.won += 1;
-      if (closing.breaches > 0) counts.breached += 1;
-      if (length !== null) counts.lengths.push(length);
-    }
-  });
+  await scanResolved(
+    view,
+    params,
+    (closing) => {
+      const length = lengthOf(closing, params);
+      for (const ways of [groups.total, groups.of(closing.dims, closing.closedMs)]) {
+        if (ways === null) continue;
+        const counts = ways[wayOf(closing)];
+        counts.closed += 1;
+        if (closing.kind === 'won') counts.won += 1;
+        if (closing.breaches > 0) counts.breached += 1;
+        if (length !== null) counts.lengths.push(length);
+      }
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),
@@ -89,7 +105,7 @@ function figures(counts: Readonly<Record<Way, Counts>>, params: ReportParams): S
     return {
       closed: { count: closed, drill: drillDenominator },
       winRate: share(won, 'won'),
-      cycleDays: { ...spread(lengths, DAY_MS), drill: link(`${way}.measured`) },
+      cycleDays: { ...lengths.spread(DAY_MS), drill: link(`${way}.measured`) },
       breachShare: share(breached, 'breached'),
     };
   };

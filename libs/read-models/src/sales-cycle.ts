@@ -1,8 +1,9 @@
 import { type Closing, CYCLE_STARTS, type CycleStart, scanClosings } from './closings.js';
-import { DAY_MS, type Spread, spread } from './figures.js';
+import { DAY_MS, type Spread } from './figures.js';
 import { type CountFigure, drillLinks, Groups } from './grouping.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /** Spec 7.8: days from the start to the close of won deals closed in the period; `inclLost` counts lost ones as well. */
 export const salesCycleParams: ParamSpec = {
@@ -24,8 +25,8 @@ export interface SalesCycleFigures {
 }
 
 interface Lengths {
-  won: number[];
-  inclLost: number[];
+  won: Values;
+  inclLost: Values;
   withoutStart: number;
 }
 
@@ -33,18 +34,23 @@ const lengthOf = (closing: Closing, params: ReportParams): number | null =>
   closing.lengths[params.choices.start as CycleStart];
 
 export async function salesCycleReport(view: ReadView, params: ReportParams) {
-  const groups = new Groups<Lengths>(params, () => ({ won: [], inclLost: [], withoutStart: 0 }));
-  await scanClosings(view, params, (closing) => {
-    if (closing.kind === 'recycled') return;
-    const ms = lengthOf(closing, params);
-    for (const lengths of [groups.total, groups.of(closing.dims, closing.closedMs)]) {
-      if (lengths === null) continue;
-      if (ms !== null) lengths.inclLost.push(ms);
-      if (closing.kind !== 'won') continue;
-      if (ms === null) lengths.withoutStart += 1;
-      else lengths.won.push(ms);
-    }
-  });
+  const groups = new Groups<Lengths>(params, () => ({ won: new Values(), inclLost: new Values(), withoutStart: 0 }));
+  await scanClosings(
+    view,
+    params,
+    (closing) => {
+      if (closing.kind === 'recycled') return;
+      const ms = lengthOf(closing, params);
+      for (const lengths of [groups.total, groups.of(closing.dims, closing.closedMs)]) {
+        if (lengths === null) continue;
+        if (ms !== null) lengths.inclLost.push(ms);
+        if (closing.kind !== 'won') continue;
+        if (ms === null) lengths.withoutStart += 1;
+        else lengths.won.push(ms);
+      }
+    },
+    groups,
+  );
   return {
     unit: 'days',
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
@@ -55,8 +61,8 @@ export async function salesCycleReport(view: ReadView, params: ReportParams) {
 function figures(lengths: Lengths, params: ReportParams): SalesCycleFigures {
   const link = drillLinks(params);
   return {
-    won: { ...spread(lengths.won, DAY_MS), drill: link('won') },
-    inclLost: { ...spread(lengths.inclLost, DAY_MS), drill: link('inclLost') },
+    won: { ...lengths.won.spread(DAY_MS), drill: link('won') },
+    inclLost: { ...lengths.inclLost.spread(DAY_MS), drill: link('inclLost') },
     withoutStart: { count: lengths.withoutStart, drill: link('withoutStart') },
   };
 }

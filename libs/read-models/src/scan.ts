@@ -1,7 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { rowPartition, ROW_TABLE } from '#libs/projections/src/projection.js';
 import { type Dims, dimsOf } from './dimensions.js';
+import type { Groups, GroupsTally } from './grouping.js';
 import { type LeadRow, loadRow } from './lead-row.js';
+import { type PartTally, talliesOf } from './part-tallies.js';
+import type { ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
@@ -69,7 +72,9 @@ export async function scanFacts(
   fromPart: string,
   toPart: string,
   use: (fact: FactRow) => void,
+  kept?: Kept,
 ): Promise<void> {
+  if (kept?.groups !== undefined) return scanKept(view, table, fromPart, toPart, use, kept.params, kept.groups);
   const found = await view.rowsBetween(table, fromPart, toPart);
   for (let index = 0; index < found.length; index += 1) {
     const [, key, value] = found[index] as [string, string, string];
@@ -77,6 +82,72 @@ export async function scanFacts(
     if (index % CHUNK === CHUNK - 1) await nextTurn();
   }
 }
+
+/** The groups that a scan fills and keeps the parts of, and what it was asked. */
+export interface Kept {
+  readonly params: ReportParams;
+  readonly groups: Groups<unknown> | undefined;
+}
+
+/** Only partitions that have changed since the same question was asked the last time are decoded. */
+async function scanKept(
+  view: ReadView,
+  table: string,
+  fromPart: string,
+  toPart: string,
+  use: (fact: FactRow) => void,
+  params: ReportParams,
+  groups: Groups<unknown>,
+): Promise<void> {
+  const tallies = talliesOf<GroupsTally<unknown>>(
+    view,
+    JSON.stringify([table, fromPart, toPart, asked(params), asked(groups.params), groups.dependsOn]),
+  );
+  if (tallies.isTooLarge) return scanFacts(view, table, fromPart, toPart, use);
+  const { asOf } = groups;
+  const before = groups.take();
+  asOf.take();
+  const held = tallies.held(asOf);
+  const found = await view.partsBetween(table, fromPart, toPart, (part) => held.get(part)?.version);
+  const months = new Map<string, PartTally<GroupsTally<unknown>>[]>();
+  let decoded = 0;
+  for (const { part, rows, version } of found) {
+    let tally = held.get(part);
+    if (rows !== null) {
+      for (const [key, value] of rows) use(parseFact(value, key));
+      tally = tallies.keep(part, version, asOf.take(), groups.take());
+      decoded += rows.length;
+      if (decoded >= CHUNK) {
+        decoded = 0;
+        await nextTurn();
+      }
+    }
+    const month = part.slice(0, 7);
+    const ofMonth = months.get(month);
+    if (ofMonth === undefined) months.set(month, [tally as PartTally<GroupsTally<unknown>>]);
+    else ofMonth.push(tally as PartTally<GroupsTally<unknown>>);
+  }
+  const sum = (parts: readonly GroupsTally<unknown>[]): GroupsTally<unknown> => {
+    for (const part of parts) groups.add(part);
+    return groups.take();
+  };
+  const sums = [...months].map(([month, parts]) => tallies.ofMonth(month, parts, sum));
+  groups.add(before);
+  for (const one of sums) groups.add(one);
+  tallies.weigh();
+}
+
+/** What a question's answer depends on beside asOf, which is looked at by partition. */
+const asked = ({ report, fromMs, toMs, tz, by, groupBy, filter, choices }: ReportParams): unknown[] => [
+  report,
+  fromMs,
+  toMs,
+  tz,
+  by,
+  groupBy,
+  filter,
+  choices,
+];
 
 /** The packed rows of these leads, in their order; a lead that vanished meanwhile is left out. */
 export async function readRows(view: ReadView, leadIds: readonly string[]): Promise<LeadRow[]> {

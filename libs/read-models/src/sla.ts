@@ -1,13 +1,14 @@
 import type { ClockType } from '#libs/lead/src/events.js';
 import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
-import { rate, type Spread, spread } from './figures.js';
+import { rate, type Spread } from './figures.js';
 import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Clock, CLOCK_STATUSES, CLOCK_TYPE_NAMES, type ClockStatus, type LeadRow, nextDueMs } from './lead-row.js';
 import { Page, type Place } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import { factValue, type FactRow, leadOfKey, orNull, readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /**
  * One fact per clock that counts or may still count, by the UTC day of its final due instant, or in the partition `open`
@@ -123,22 +124,37 @@ function clockFilter(params: ReportParams): (clock: ClockFact) => boolean {
   return (clock) => passes(clock.dims) && (types === undefined || types.includes(clock.type));
 }
 
-async function scanClocks(view: ReadView, params: ReportParams, use: (clock: ClockFact) => void): Promise<void> {
+async function scanClocks(
+  view: ReadView,
+  params: ReportParams,
+  use: (clock: ClockFact) => void,
+  groups?: Groups<unknown>,
+): Promise<void> {
   const passes = clockFilter(params);
   // One call up to `open` and no two: a clock that settles in between would be counted twice or not at all.
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
-  await scanFacts(view, CLOCK_TABLE, fromPart, OPEN_PART, (fact) => {
-    const clock = decode(fact);
-    if (inPeriod(params, clock.dueMs) && passes(clock)) use(clock);
-  });
+  await scanFacts(
+    view,
+    CLOCK_TABLE,
+    fromPart,
+    OPEN_PART,
+    (fact) => {
+      const clock = decode(fact);
+      if (!inPeriod(params, clock.dueMs) || !passes(clock)) return;
+      groups?.asOf.sees(clock.dueMs);
+      if (clock.stoppedMs !== null) groups?.asOf.sees(clock.stoppedMs);
+      use(clock);
+    },
+    { params, groups },
+  );
 }
 
 class Counts {
   met = 0;
   standing = 0;
   retracted = 0;
-  readonly openS: number[] = [];
-  readonly wallS: number[] = [];
+  readonly openS = new Values();
+  readonly wallS = new Values();
 }
 
 /** Whether the clock's breach, retracted since, had fallen due by asOf. */
@@ -148,23 +164,28 @@ const wasStopped = (clock: ClockFact, asOfMs: number): boolean => clock.stoppedM
 
 export async function slaReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Map<ClockType, Counts>>(params, () => new Map());
-  await scanClocks(view, params, (clock) => {
-    const outcome = outcomeAt(clock, params.asOfMs);
-    const retracted = wasRetracted(clock, params.asOfMs);
-    if (outcome === null && !retracted) return;
-    for (const byType of [groups.total, groups.of(clock.dims, clock.dueMs)]) {
-      if (byType === null) continue;
-      let counts = byType.get(clock.type);
-      if (counts === undefined) byType.set(clock.type, (counts = new Counts()));
-      if (outcome === 'met') counts.met += 1;
-      if (outcome === 'standing') counts.standing += 1;
-      if (retracted) counts.retracted += 1;
-      if (wasStopped(clock, params.asOfMs)) {
-        counts.openS.push(clock.openS);
-        counts.wallS.push(clock.wallS);
+  await scanClocks(
+    view,
+    params,
+    (clock) => {
+      const outcome = outcomeAt(clock, params.asOfMs);
+      const retracted = wasRetracted(clock, params.asOfMs);
+      if (outcome === null && !retracted) return;
+      for (const byType of [groups.total, groups.of(clock.dims, clock.dueMs)]) {
+        if (byType === null) continue;
+        let counts = byType.get(clock.type);
+        if (counts === undefined) byType.set(clock.type, (counts = new Counts()));
+        if (outcome === 'met') counts.met += 1;
+        if (outcome === 'standing') counts.standing += 1;
+        if (retracted) counts.retracted += 1;
+        if (wasStopped(clock, params.asOfMs)) {
+          counts.openS.push(clock.openS);
+          counts.wallS.push(clock.wallS);
+        }
       }
-    }
-  });
+    },
+    groups,
+  );
   return {
     unit: 'hours',
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, clocks: figures(row.figures, row.params) })),
@@ -194,8 +215,8 @@ function figures(byType: ReadonlyMap<ClockType, Counts>, params: ReportParams): 
         drill: at('met'),
         drillDenominator: at('counted'),
       },
-      responseOpen: { ...spread(openS, HOUR_S), drill: at('stopped') },
-      responseWall: { ...spread(wallS, HOUR_S), drill: at('stopped') },
+      responseOpen: { ...openS.spread(HOUR_S), drill: at('stopped') },
+      responseWall: { ...wallS.spread(HOUR_S), drill: at('stopped') },
     };
   });
 }

@@ -1,9 +1,10 @@
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
-import { HOUR_MS, type Spread, spread } from './figures.js';
+import { HOUR_MS, type Spread } from './figures.js';
 import { drillLinks, Groups, inPeriod } from './grouping.js';
 import { EXIT_KINDS, type ExitKind, exitKind, type Path, type PathVisit, scanPaths } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /**
  * Spec 7.4: exitedAt − enteredAt of each completed visit that ended in the period (and by asOf), in hours; `duration=active`
@@ -34,8 +35,8 @@ export interface StageDurationsFigures {
 }
 
 class Durations {
-  readonly byExit = new Map<LeadStateName, Map<ExitKind, number[]>>();
-  readonly perLead = new Map<LeadStateName, number[]>();
+  readonly byExit = new Map<LeadStateName, Map<ExitKind, Values>>();
+  readonly perLead = new Map<LeadStateName, Values>();
   /** Of the lead that is being read. */
   #lead = '';
   #seen = new Set<LeadStateName>();
@@ -43,17 +44,17 @@ class Durations {
   add(leadId: string, state: LeadStateName, kind: ExitKind, ms: number): void {
     let kinds = this.byExit.get(state);
     if (kinds === undefined) this.byExit.set(state, (kinds = new Map()));
-    const values = kinds.get(kind);
-    if (values === undefined) kinds.set(kind, [ms]);
-    else values.push(ms);
+    let values = kinds.get(kind);
+    if (values === undefined) kinds.set(kind, (values = new Values()));
+    values.push(ms);
 
     if (leadId !== this.#lead) {
       this.#lead = leadId;
       this.#seen = new Set();
     }
     let sums = this.perLead.get(state);
-    if (sums === undefined) this.perLead.set(state, (sums = []));
-    if (this.#seen.has(state)) sums[sums.length - 1] = (sums[sums.length - 1] as number) + ms;
+    if (sums === undefined) this.perLead.set(state, (sums = new Values()));
+    if (this.#seen.has(state)) sums.addToLast(ms);
     else {
       this.#seen.add(state);
       sums.push(ms);
@@ -81,12 +82,18 @@ function completedVisits(
 
 export async function stageDurationsReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Durations>(params, () => new Durations());
-  await scanPaths(view, params, params.fromMs, (path) => {
-    completedVisits(path, params, (visit, kind, exitedMs, ms) => {
-      groups.total.add(path.leadId, visit.state, kind, ms);
-      groups.of(path.dims, exitedMs)?.add(path.leadId, visit.state, kind, ms);
-    });
-  });
+  await scanPaths(
+    view,
+    params,
+    params.fromMs,
+    (path) => {
+      completedVisits(path, params, (visit, kind, exitedMs, ms) => {
+        groups.total.add(path.leadId, visit.state, kind, ms);
+        groups.of(path.dims, exitedMs)?.add(path.leadId, visit.state, kind, ms);
+      });
+    },
+    groups,
+  );
   return {
     unit: 'hours',
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
@@ -103,13 +110,13 @@ function figures(durations: Durations, params: ReportParams): StageDurationsFigu
     const drill = link(`visits.${state}`);
     stages.push({
       state,
-      visits: { ...spread([...kinds.values()].flat(), HOUR_MS), drill },
+      visits: { ...Values.join(kinds.values()).spread(HOUR_MS), drill },
       byExit: EXIT_KINDS.filter((kind) => kinds.has(kind)).map((kind) => ({
         exitKind: kind,
-        ...spread(kinds.get(kind) as number[], HOUR_MS),
+        ...(kinds.get(kind) as Values).spread(HOUR_MS),
         drill: link(`visits.${state}.${kind}`),
       })),
-      leads: { ...spread(durations.perLead.get(state) as number[], HOUR_MS), drill },
+      leads: { ...(durations.perLead.get(state) as Values).spread(HOUR_MS), drill },
     });
   }
   return { stages };

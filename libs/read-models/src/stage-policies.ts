@@ -2,10 +2,15 @@ import { staleLimitMs } from '#libs/lead/src/silence.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import type { Pipeline } from '#libs/policy/src/documents.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
+import { numberOf } from './part-tallies.js';
 
 /** Millionths in one. */
 export const PPM = 1_000_000;
 export const ppm = (share: number): number => Math.round(share * PPM);
+
+/** Another text whenever another version of a pipeline is in force: what `StagePolicies` says depends on nothing else. */
+export const pipelinesAt = (policies: PolicyBook, atMs: number): string =>
+  `${numberOf(policies)} ${policies.pipelinesInForce(atMs)}`;
 
 /** What the pipelines in force at one instant say about stages (spec §3.6): looked up once per lead type. */
 export class StagePolicies {

@@ -17,12 +17,18 @@ const stateOf = (path: Path): LeadStateName => (path.visits[path.visits.length -
 
 export async function stockReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Map<LeadStateName, number>>(params, () => new Map());
-  await scanPaths(view, params, null, (path) => {
-    const state = stateOf(path);
-    for (const counts of [groups.total, groups.of(path.dims, path.lastChangeMs)]) {
-      counts?.set(state, (counts.get(state) ?? 0) + 1);
-    }
-  });
+  await scanPaths(
+    view,
+    params,
+    null,
+    (path) => {
+      const state = stateOf(path);
+      for (const counts of [groups.total, groups.of(path.dims, path.lastChangeMs)]) {
+        counts?.set(state, (counts.get(state) ?? 0) + 1);
+      }
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

@@ -4,7 +4,7 @@ import { quotient, rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, Periods, type RateFigure } from './grouping.js';
 import { type Path, scanPaths } from './path.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { StagePolicies } from './stage-policies.js';
+import { pipelinesAt, StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
@@ -46,14 +46,20 @@ type Months = Map<number, number>;
 export async function velocityReport(view: ReadView, params: ReportParams, { policies }: ReportContext) {
   const stages = new StagePolicies(policies, params.asOfMs);
   const months = new Periods('month', params.tz);
-  const groups = new Groups<Months>(params, () => new Map());
-  await scanPaths(view, params, null, (path) => {
-    const atMs = qualifiedMs(path, stages);
-    if (atMs === null) return;
-    const startMs = months.startOf(atMs);
-    for (const counts of [groups.total, groups.of(path.dims, atMs)])
-      counts?.set(startMs, (counts.get(startMs) ?? 0) + 1);
-  });
+  const groups = new Groups<Months>(params, () => new Map(), pipelinesAt(policies, params.asOfMs));
+  await scanPaths(
+    view,
+    params,
+    null,
+    (path) => {
+      const atMs = qualifiedMs(path, stages);
+      if (atMs === null) return;
+      const startMs = months.startOf(atMs);
+      for (const counts of [groups.total, groups.of(path.dims, atMs)])
+        counts?.set(startMs, (counts.get(startMs) ?? 0) + 1);
+    },
+    groups,
+  );
   const asked = monthsAsked(params, months, groups.total);
   const of = (counts: Months, starts: readonly number[], within: ReportParams) =>
     figures(counts, starts, within, months, params.asOfMs);

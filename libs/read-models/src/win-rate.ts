@@ -37,10 +37,15 @@ class Counts {
 
 export async function winRateReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts>(params, () => new Counts());
-  await scanClosings(view, params, (closing) => {
-    groups.total.add(closing);
-    groups.of(closing.dims, closing.closedMs)?.add(closing);
-  });
+  await scanClosings(
+    view,
+    params,
+    (closing) => {
+      groups.total.add(closing);
+      groups.of(closing.dims, closing.closedMs)?.add(closing);
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import type { Position } from '#libs/event-log/src/event-log.js';
 import { contentDigest, type Content } from './content-digest.js';
 import { capturedMap, eachCaptured, Partition, type SealedRows } from './partition.js';
-import { CheckpointMoved, type Op, type ReadStore, type ReadView, type ScoreRange } from './read-store.js';
+import {
+  CheckpointMoved,
+  type Op,
+  type PartRows,
+  type PartVersion,
+  type ReadStore,
+  type ReadView,
+  type ScoreRange,
+} from './read-store.js';
 import { ScoreSet, type Scored } from './score-set.js';
 import { readSnapshot, SnapshotUnreadable, syncDirectory, writeSnapshot, type SnapshotBlock } from './snapshot-file.js';
 import { TimeSlices } from './time-slices.js';
@@ -181,12 +189,38 @@ class MemoryView implements ReadView, Content {
     return partition === undefined ? new Map<string, string>() : capturedMap(partition.capture());
   }
 
+  async partsBetween(
+    table: string,
+    fromPart: string,
+    toPart: string,
+    known: (part: string) => PartVersion | undefined,
+  ): Promise<PartRows[]> {
+    await this.loaded;
+    const captured = this.between(table, fromPart, toPart).map(([part, partition]) => {
+      const { version } = partition;
+      return { part, version, rows: known(part) === version ? null : partition.capture() };
+    });
+    const slices = new TimeSlices(SLICE_MS);
+    const found: PartRows[] = [];
+    for (const { part, rows, version } of captured) {
+      if (rows === null) {
+        found.push({ part, version, rows });
+        continue;
+      }
+      const list: [string, string][] = [];
+      eachCaptured(rows, (key, value) => list.push([key, value]));
+      found.push({ part, version, rows: list });
+      await slices.pause();
+    }
+    return found;
+  }
+
   async rowsBetween(table: string, fromPart: string, toPart: string): Promise<[string, string, string][]> {
     await this.loaded;
-    const captured = [...(this.parts.get(table) ?? [])]
-      .filter(([part]) => part >= fromPart && part <= toPart)
-      .sort(([left], [right]) => (left < right ? -1 : 1))
-      .map(([part, partition]) => ({ part, rows: partition.capture() }));
+    const captured = this.between(table, fromPart, toPart).map(([part, partition]) => ({
+      part,
+      rows: partition.capture(),
+    }));
     const slices = new TimeSlices(SLICE_MS);
     const found: [string, string, string][] = [];
     for (const { part, rows } of captured) {
@@ -290,6 +324,12 @@ class MemoryView implements ReadView, Content {
       default:
         op satisfies never;
     }
+  }
+
+  private between(table: string, fromPart: string, toPart: string): [part: string, partition: Partition][] {
+    return [...(this.parts.get(table) ?? [])]
+      .filter(([part]) => part >= fromPart && part <= toPart)
+      .sort(([left], [right]) => (left < right ? -1 : 1));
   }
 
   private changed(partition: Partition): Partition {

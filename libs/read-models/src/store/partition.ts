@@ -5,6 +5,9 @@ const HEADER = 8;
 
 type Change = string | null;
 
+let lastNumber = 0;
+const nextNumber = (): number => (lastNumber += 1);
+
 /**
  * An immutable run of rows in one buffer, outside the garbage-collected heap: eight bytes of overhead a row instead of the
  * ~90 of a Map of strings, and already in the form in which the snapshot file holds it.
@@ -132,9 +135,15 @@ export class Partition {
   private sealed: SealedRows;
   private frozen: Map<string, Change> | null = null;
   private fresh = new Map<string, Change>();
+  /** Another number for each content any partition of this process ever had. */
+  private number = nextNumber();
 
   constructor(sealed: SealedRows = SealedRows.empty) {
     this.sealed = sealed;
+  }
+
+  get version(): number {
+    return this.number;
   }
 
   get(key: string): string | null {
@@ -142,10 +151,12 @@ export class Partition {
   }
 
   put(key: string, value: string): void {
+    this.number = nextNumber();
     this.fresh.set(key, value);
   }
 
   delete(key: string): void {
+    this.number = nextNumber();
     if (this.frozen === null && this.sealed.count === 0) {
       this.fresh.delete(key);
       return;

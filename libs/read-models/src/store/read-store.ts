@@ -20,6 +20,16 @@ export interface ScoreRange {
   readonly limit?: number;
 }
 
+/** Another one whenever the partition holds something else; compared, never read. */
+export type PartVersion = string | number;
+
+export interface PartRows {
+  readonly part: string;
+  readonly version: PartVersion;
+  /** In no particular order. Null: the version is the one that the caller knows. */
+  readonly rows: readonly (readonly [key: string, value: string])[] | null;
+}
+
 /**
  * One version of a set of tables with ONE checkpoint (`funnel@1000`). Disposable: whatever it holds can be rebuilt from
  * the log, and data and checkpoint always vanish together. Every method rejects with `StoreUnavailable` when the store
@@ -38,6 +48,16 @@ export interface ReadView {
   rows(table: string, part: string): Promise<Map<string, string>>;
   /** `[part, key, value]` of all partitions with `fromPart ≤ part ≤ toPart` as strings; partitions in order, keys not. */
   rowsBetween(table: string, fromPart: string, toPart: string): Promise<[part: string, key: string, value: string][]>;
+  /**
+   * The partitions with `fromPart ≤ part ≤ toPart` in order, all as of one commit: only the version of those of which the
+   * caller knows it still, the rows of the others. Empty ones may be among them.
+   */
+  partsBetween(
+    table: string,
+    fromPart: string,
+    toPart: string,
+    known: (part: string) => PartVersion | undefined,
+  ): Promise<PartRows[]>;
   /** Partitions that hold a row, in order. */
   partitions(table: string): Promise<string[]>;
   scored(set: string, range?: ScoreRange): Promise<[member: string, score: number][]>;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Redis, ReplyError } from 'ioredis';
 import type { Position } from '#libs/event-log/src/event-log.js';
 import { contentDigest, type Content } from './content-digest.js';
@@ -7,6 +7,8 @@ import {
   CheckpointMoved,
   StoreUnavailable,
   type Op,
+  type PartRows,
+  type PartVersion,
   type ReadStore,
   type ReadView,
   type ScoreRange,
@@ -46,10 +48,15 @@ for _, group in ipairs(cmsgpack.unpack(ARGV[3])) do
   if kind == 'put' then
     if redis.call('SADD', prefix .. 'parts:' .. name, part) == 1 then redis.call('SADD', prefix .. 'index', 't:' .. name) end
     redis.call('HSET', prefix .. 't:' .. name .. ':' .. part, unpack(list))
+    redis.call('HSET', prefix .. 'v:' .. name, part, ARGV[4])
   elseif kind == 'del' then
     local key = prefix .. 't:' .. name .. ':' .. part
     redis.call('HDEL', key, unpack(list))
-    if redis.call('EXISTS', key) == 0 then redis.call('SREM', prefix .. 'parts:' .. name, part) end
+    if redis.call('EXISTS', key) == 1 then redis.call('HSET', prefix .. 'v:' .. name, part, ARGV[4])
+    else
+      redis.call('SREM', prefix .. 'parts:' .. name, part)
+      redis.call('HDEL', prefix .. 'v:' .. name, part)
+    end
   elseif kind == 'score' then
     redis.call('SADD', prefix .. 'index', 'z:' .. name)
     redis.call('ZADD', prefix .. 'z:' .. name, unpack(list))
@@ -234,7 +241,9 @@ class RedisView implements ReadView, Content {
   }
 
   async commit(from: Position | null, to: Position, ops: readonly Op[]): Promise<void> {
-    const args = [1, this.prefix, from ?? '', to, packOps(ops)] as const;
+    // Never the same twice: data that was lost and filled again must not pass for what was there before.
+    const version = randomBytes(9).toString('base64');
+    const args = [1, this.prefix, from ?? '', to, packOps(ops), version] as const;
     let outcome = await this.run(args);
     if (outcome === '!') {
       await this.clear();
@@ -266,6 +275,32 @@ class RedisView implements ReadView, Content {
         return replies.flatMap((reply, index) => rowsOf(parts[index] as string, reply));
       }
       parts = found;
+    }
+  }
+
+  async partsBetween(
+    table: string,
+    fromPart: string,
+    toPart: string,
+    known: (part: string) => PartVersion | undefined,
+  ): Promise<PartRows[]> {
+    const wanted = new Set<string>();
+    for (;;) {
+      const read = [...wanted];
+      const [reply, ...replies] = (await this.store.atomically([
+        ['HGETALL', `${this.prefix}v:${table}`],
+        ...read.map((part): [string, string] => ['HGETALL', this.rowsKey(table, part)]),
+      ])) as [string[], ...string[][]];
+      const rows = new Map(read.map((part, index) => [part, inPairs(replies[index] as string[])]));
+      const found: PartRows[] = [];
+      for (const [part, version] of inPairs(reply)) {
+        if (part < fromPart || part > toPart) continue;
+        const list = known(part) === version ? null : rows.get(part);
+        // Changed since the last look: look again, so that all is as of one commit.
+        if (list === undefined) wanted.add(part);
+        else found.push({ part, version, rows: list });
+      }
+      if (wanted.size === read.length) return found.sort((a, b) => (a.part < b.part ? -1 : 1));
     }
   }
 
@@ -317,7 +352,8 @@ class RedisView implements ReadView, Content {
       for (let at = 0; at < parts.length; at += UNLINK_KEYS) {
         await store.send('UNLINK', ...parts.slice(at, at + UNLINK_KEYS).map((part) => this.rowsKey(name, part)));
       }
-      await store.send('UNLINK', kind === 't:' ? `${prefix}parts:${name}` : `${prefix}${entry}`);
+      if (kind === 't:') await store.send('UNLINK', `${prefix}parts:${name}`, `${prefix}v:${name}`);
+      else await store.send('UNLINK', `${prefix}${entry}`);
     }
     await store.send('UNLINK', `${prefix}index`);
   }
@@ -380,6 +416,14 @@ function packOps(ops: readonly Op[]): Buffer {
     for (const value of values) packed.string(value);
   }
   return packed.finish();
+}
+
+function inPairs(reply: readonly string[]): [string, string][] {
+  const found: [string, string][] = [];
+  for (let index = 0; index < reply.length; index += 2) {
+    found.push([reply[index] as string, reply[index + 1] as string]);
+  }
+  return found;
 }
 
 function pairs(reply: readonly string[]): Map<string, string> {
