@@ -184,7 +184,7 @@ export const leadEventSchemas = {
   }),
   LeadDetailsUpdated: z.object({
     ...scoring,
-    changes: z.array(z.object({ field: code, old: personal(z.unknown()), new: personal(z.unknown()) })),
+    changes: z.array(z.object({ field: code, old: personal(z.unknown().optional()), new: personal(z.unknown().optional()) })),
     kind: z.enum(['enrichment', 'self_service', 'manual', 'correction']),
     provider: code.optional(),
     verified: z.boolean(),
