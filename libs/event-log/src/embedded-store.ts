@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { DataDirLock } from './data-dir-lock.js';
 import { EventLogError, type ExpectedRevision } from './event-log.js';
+import { LruMap } from './lru-map.js';
 import { compactId, encodeRecord, type NewRecord, RecordView, byteLength } from './stored-record.js';
 
 /** EventStoreDB's default: the data of one append may not be larger. */
@@ -24,6 +25,8 @@ const COMPRESSION = 'lz4';
 const LZ4 = { compression: { threshold: 1_000, dictionary: Buffer.alloc(0) } };
 const CACHED_HEADS = 20_000;
 const CACHED_METADATA = 20_000;
+/** Blocks just read, decompressed, 2 to 4 MB: streams that were written together are mostly read together. */
+const CACHED_BLOCKS = 128;
 /** How far back a retried append without an exact expected revision is recognised. */
 const TAIL_EVENTS = 256;
 const INDEX_TOMBSTONE = 0xffff_ffff_ffff;
@@ -141,6 +144,8 @@ export class EmbeddedStore {
   #nextPosition = 1;
   readonly #heads = new Map<string, Head>();
   readonly #durableMetadata = new Map<string, StreamMetadata>();
+  /** A block is never written twice. */
+  readonly #blocks = new LruMap<number, Block>(CACHED_BLOCKS);
   #queue: PendingWrite[] = [];
   #committing: Promise<void> | null = null;
   readonly #sleepers = new Set<() => void>();
@@ -778,9 +783,14 @@ export class EmbeddedStore {
   }
 
   #blockAt(firstPosition: number): Block {
-    const bytes = this.#reading().blocks.getBinary(firstPosition);
+    const files = this.#reading();
+    const cached = this.#blocks.get(firstPosition);
+    if (cached !== undefined) return cached;
+    const bytes = files.blocks.getBinary(firstPosition);
     if (!bytes) throw unavailable(`nothing is stored at position ${firstPosition}`);
-    return { firstPosition, bytes, count: bytes.readUInt32LE(0) };
+    const block = { firstPosition, bytes, count: bytes.readUInt32LE(0) };
+    if (bytes.length <= 2 * BLOCK_BYTES) this.#blocks.set(firstPosition, block);
+    return block;
   }
 
   #reading(): Files {
@@ -879,6 +889,8 @@ export class EmbeddedStore {
   async #closeFiles(): Promise<void> {
     const files = this.#files;
     this.#files = null;
+    // what a failed commit wrote may be written otherwise
+    this.#blocks.clear();
     await files?.root.close();
   }
 }

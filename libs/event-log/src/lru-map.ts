@@ -24,7 +24,16 @@ export class LruMap<Key, Value> {
     if (!oldest.done) this.#entries.delete(oldest.value);
   }
 
+  /** Whether it is there; not a use. */
+  has(key: Key): boolean {
+    return this.#entries.has(key);
+  }
+
   delete(key: Key): void {
     this.#entries.delete(key);
+  }
+
+  clear(): void {
+    this.#entries.clear();
   }
 }
