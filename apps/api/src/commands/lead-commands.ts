@@ -20,6 +20,7 @@ import {
   notFound,
 } from './lead-decisions.js';
 import { type CommandOrigin, type CommandSource, leadStream, type LeadStreams } from './lead-streams.js';
+import { scoreAnew } from './score-anew.js';
 
 export { notFound, type LeadCommandAnswer } from './lead-decisions.js';
 
@@ -68,6 +69,10 @@ export class LeadCommands {
     const expectedRevision = input.ifMatch ?? command.body.expectedRevision;
     try {
       if (command.name !== 'CaptureLead' && !UUID.test(leadId)) throw notFound(leadId);
+      if (command.name === 'RescoreLead' && expectedRevision === undefined) {
+        const answer = await scoreAnew(this.#decisions, command, asked);
+        if (answer !== null) return answer;
+      }
       const account = await this.#decisions.accountFor(command);
       const routing = await this.#decisions.deskFor(command);
       const origin = routing === undefined ? asked : { ...asked, routing };

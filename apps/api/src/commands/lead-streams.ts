@@ -95,6 +95,13 @@ export class LeadStreams {
     return this.options.vault.existing(leadId).then((found) => events.map((event) => decoded(event, found)));
   }
 
+  /** The lead without its personal fields, for decisions that read none of them. Never to be kept for others. */
+  foldPlain(leadId: string, events: readonly RecordedEvent[]): LeadState {
+    let state = initialLead(leadId);
+    for (const event of events) state = this.#evolve(state, decoded(event, null), event);
+    return state;
+  }
+
   /** False once the key is destroyed, and while nothing personal was ever written. */
   async hasKey(leadId: string): Promise<boolean> {
     return (await this.options.vault.existing(leadId)) !== null;
