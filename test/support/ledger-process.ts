@@ -64,6 +64,25 @@ export class LedgerProcess {
     return { total: of('VmRSS'), own: of('RssAnon') };
   }
 
+  /** Processor time it has used since its start, ms, all threads (Linux: clock ticks of 10 ms). */
+  cpuMs(): number {
+    const fields = readFileSync(`/proc/${this.child?.pid}/stat`, 'utf8').split(' ');
+    return (Number(fields[13]) + Number(fields[14])) * 10;
+  }
+
+  /** NDJSON to a batch path. Throws unless every line was carried out. */
+  async batch(path: string, lines: readonly object[]): Promise<void> {
+    const response = await fetch(`${this.url}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${LedgerProcess.adminKey}`, 'content-type': 'application/x-ndjson' },
+      body: lines.map((line) => `${JSON.stringify(line)}\n`).join(''),
+    });
+    const answers = (await response.text()).trim().split('\n');
+    const refused = answers.find((line) => !line.includes('"position"'));
+    if (answers.length !== lines.length || refused !== undefined)
+      throw new Error(`${answers.length} answers to ${lines.length} lines, refused: ${refused}`);
+  }
+
   async call(method: string, path: string, body?: unknown, key?: string): Promise<{ status: number; body: unknown }> {
     const response = await fetch(`${this.url}${path}`, {
       method,
