@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Command } from 'commander';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import { exportVerb } from '#apps/ledger/src/verbs/export.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { LedgerClient, type Answer } from './support/ledger-client.js';
@@ -270,5 +272,79 @@ describe('many leads at once, over HTTP', () => {
     expect(dues).toEqual([...dues].sort());
     expect(refusal(await sales.get('/v1/queues/team/sales?filter[kind]=nap'))).toMatchObject({ status: 400 });
     expect(ok(await sales.get('/v1/queues/nobody')).items).toEqual([]);
+  }, 30_000);
+
+  it('exports leads, visits and events as files whose rows and digest can be checked', async () => {
+    const { leadIds } = await capture(3, { source: { channel: 'search', code: '=1+1' } });
+    const { position } = ok(await ops.command(`/v1/leads/${leadIds[0]}/mark-junk`, { reasonCode: 'spam' }));
+    const exported = async (path: string) => {
+      const answer = await sales.get(`/v1/export/${path}`);
+      if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+      const { body, headers } = answer;
+      expect(createHash('sha256').update(body).digest('hex')).toBe(headers.get('x-ledger-sha256'));
+      expect(headers.get('x-ledger-position')! >= position).toBe(true);
+      expect(body).not.toContain('@example.org');
+      return {
+        lines: String(body).split(/\r?\n/).filter(Boolean),
+        rows: Number(headers.get('x-ledger-rows')),
+        headers,
+      };
+    };
+    const mine = `filter[source]=${encodeURIComponent('=1+1')}`;
+    const leads = await exported(`leads?${mine}&after=${position}`);
+    expect(leads.rows).toBe(3);
+    expect(leads.lines.map((line) => JSON.parse(line).leadId)).toEqual([...leadIds].sort());
+    const visits = await exported(`visits?${mine}`);
+    expect(visits.lines.map((line) => JSON.parse(line)).filter(({ leadId }) => leadId === leadIds[0])).toMatchObject([
+      { visitNo: 1, state: 'LEAD', exitedTo: 'JUNK', type: 'LeadCaptured', actorId: 'mia' },
+      { visitNo: 2, state: 'JUNK', exitedAt: null, exitedTo: null, reason: 'spam', actorId: 'olga' },
+    ]);
+    expect(visits.rows).toBe(4);
+    expect((await exported(`visits?${mine}&to=2020-01-01`)).rows).toBe(0);
+
+    const csv = await exported(`leads?format=csv&${mine}`);
+    expect(csv.headers.get('content-type')).toContain('text/csv');
+    expect(csv.lines).toHaveLength(4);
+    expect(csv.lines[0]).toMatch(/^leadId,revision,state,/);
+    // A spreadsheet would run it.
+    expect(csv.lines[1]).toContain(",'=1+1,");
+
+    const events = await exported('events');
+    const all = events.lines.map((line) => JSON.parse(line));
+    expect(all).toHaveLength(events.rows);
+    expect(all.map((event) => event.position)).toEqual(all.map((event) => event.position).sort());
+    const last = await exported(`events?types=MarkedJunk&format=csv&after=${all.at(-2).position}`);
+    expect(last.rows).toBe(1);
+    expect(last.lines[1]).toContain(leadIds[0]);
+    expect(refusal(await sales.get('/v1/export/leads?format=xml'))).toEqual({ status: 400, code: 'VALIDATION_FAILED' });
+    expect(refusal(await sales.get('/v1/export/moods'))).toEqual({ status: 404, code: 'NOT_FOUND' });
+  }, 30_000);
+
+  it('exports from the command line too', async () => {
+    const { after } = await capture(2, { leadType: 'from_shell' });
+    ok(await ops.get(`/v1/leads?after=${after}`));
+    const program = new Command().exitOverride().configureOutput({ writeErr: () => undefined });
+    exportVerb(program);
+    const environment = { ...process.env };
+    process.env.LEDGER_URL = ledger.url;
+    process.env.LEDGER_API_KEY = ADMIN_KEY;
+    const told = jest.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      const out = join(dir, 'visits.csv');
+      const filters = ['--filter', 'leadType=from_shell', 'leadType=none_such'];
+      const run = (...args: string[]) => program.parseAsync(['node', 'ledger', 'export', ...args]);
+      await run('visits', '--format', 'csv', ...filters, '--out', out, '--json');
+      const content = await readFile(out);
+      expect(content.toString().split('\r\n')).toHaveLength(4);
+      expect(JSON.parse(String(told.mock.calls.at(-1)?.[0]))).toMatchObject({
+        what: 'visits',
+        rows: 2,
+        sha256: createHash('sha256').update(content).digest('hex'),
+      });
+      await expect(run('events', '--from', '2026-01-01')).rejects.toThrow('--from means nothing for events');
+    } finally {
+      told.mockRestore();
+      process.env = environment;
+    }
   }, 30_000);
 });

@@ -12,6 +12,8 @@ import { ConfigModule } from './config/config.module.js';
 import { DocsController } from './docs/docs.controller.js';
 import { EventFeed } from './events/event-feed.js';
 import { EventsController } from './events/events.controller.js';
+import { ExportController } from './export/export.controller.js';
+import { Exports } from './export/exports.js';
 import { HealthModule } from './health/health.module.js';
 import { ImportsModule } from './imports/imports.module.js';
 import { KeysController } from './keys/keys.controller.js';
@@ -36,12 +38,13 @@ import { ViewsModule } from './views.module.js';
     KeysController,
     DocsController,
     BulkController,
+    ExportController,
     AccountsController,
     CampaignsController,
     AlertsController,
     ReviewsController,
     AlignmentMeetingsController,
   ],
-  providers: [AccountDirectory, BulkJobs, Figures, PastViews, EventFeed],
+  providers: [AccountDirectory, BulkJobs, Exports, Figures, PastViews, EventFeed],
 })
 export class ApiModule {}

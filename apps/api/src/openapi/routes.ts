@@ -3,6 +3,7 @@ import { commandActions, leadCommandSchemas, type CommandName } from '#libs/lead
 import { LEAD_STATES } from '#libs/lead/src/states.js';
 import { bulkRoutes } from '../bulk/bulk-routes.js';
 import { eventsAnswer, eventsQuery } from '../events/events.controller.js';
+import { exportRoutes } from '../export/export-routes.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
@@ -127,6 +128,7 @@ export const routes: readonly Route[] = [
     },
   },
   ...bulkRoutes,
+  ...exportRoutes,
   ...reportRoutes,
   {
     method: 'GET',
