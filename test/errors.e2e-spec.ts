@@ -32,6 +32,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   MODEL_INVALID: 'test/config.e2e-spec.ts',
   PROBABILITY_NOT_MONOTONE: 'test/config.e2e-spec.ts',
   PROTECTED_ATTRIBUTE: 'test/config.e2e-spec.ts',
+  REVIEW_EXISTS: 'test/alerts.e2e-spec.ts',
+  REVIEW_INCOMPLETE: 'test/alerts.e2e-spec.ts',
+  REVIEW_NOT_FOUND: 'test/alerts.e2e-spec.ts',
   STAGE_IN_USE: 'test/config.e2e-spec.ts',
   STORE_UNAVAILABLE: 'test/app.e2e-spec.ts',
   TIME_ZONE_INVALID: 'test/config.e2e-spec.ts',
@@ -46,9 +49,6 @@ const NOT_BY_A_CLIENT: ReadonlySet<string> = new Set(['INTERNAL_ERROR', 'REQUEST
 
 /** Codes of the specification that nothing can provoke, and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  REVIEW_EXISTS: 'reviews are being built',
-  REVIEW_INCOMPLETE: 'reviews are being built',
-  REVIEW_NOT_FOUND: 'reviews are being built',
   LEAD_ERASED: 'erasing a person is not built',
   LEAD_RESTRICTED: 'restricting the processing of a person is not built',
   RATE_LIMITED: 'calls are not limited',
