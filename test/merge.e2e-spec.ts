@@ -94,6 +94,8 @@ describe('merging over HTTP', () => {
     const merged = await done(act(survivor, 'merge', body, ops, commandId));
     expect(merged).toMatchObject({ leadId: survivor, state: 'MQL' });
     expect(await done(act(survivor, 'merge', body, ops, commandId))).toEqual({ ...merged, replayed: true });
+    // Posted to the other of the two it is the same merge.
+    expect(await done(act(duplicate, 'merge', body, ops, commandId))).toEqual({ ...merged, replayed: true });
 
     const stock = await done(ops.get(`/v1/reports/stock?after=${merged.position}`));
     expect(stock.total.states.MQL.count).toBe(1);

@@ -61,6 +61,11 @@ describe('command bodies', () => {
     ['ChangeCloseDate', { new: '2026-05-01', reason: 'r' }, { expectedCloseDate: '2026-05-01', reason: 'r' }],
     ['ChangeDealStage', { leadId: 'L', dealStage: 'demo' }, { to: 'demo' }],
     ['MarkMQL', { basis: 'marketing', mode: 'manual', reason: 'r' }, { reason: 'r', summary: '' }],
+    [
+      'UpdateLeadDetails',
+      { changes: [{ field: 'phone', old: null, new: '+4930123' }] },
+      { changes: { phone: '+4930123' }, kind: 'manual', verified: false },
+    ],
     ['WinDeal', { fxRateToReporting: 1.085 }, { fxRateToReporting: '1.085' }],
   ])('of %s may use the names of the spec: %j', (name, body, expected) => {
     expect(parseLeadCommand(name, 'l', body).body).toEqual(expected);
@@ -69,6 +74,7 @@ describe('command bodies', () => {
   it.each<[CommandName, unknown, string]>([
     ['MarkMQL', { basis: 'product' }, 'basis'],
     ['AcceptLead', { leadId: 'another' }, 'leadId'],
+    ['UpdateLeadDetails', { changes: [] }, 'changes'],
     ['VoidTransition', { eventId: 'e', reason: 'r', approver: 'ann', approvedBy: 'bob' }, 'approver'],
     ['AcceptLead', { surprise: 1 }, 'surprise'],
     ['CaptureLead', { person: { email: 'a@b.c', shoeSize: 43 } }, 'person.shoeSize'],

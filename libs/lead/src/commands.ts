@@ -45,6 +45,7 @@ const answers = z.strictObject({
   authority: answer.optional(),
   timing: answer.optional(),
 });
+const newValue = z.union([text, z.int(), z.null()]);
 const meetingKind = z.enum(['discovery', 'demo', 'proposal', 'other']);
 /** Who overrides is who commands; a name here is for the sender's own reading. */
 const override = z.strictObject({ reason: text, by: id.optional() });
@@ -135,9 +136,15 @@ export const leadCommandSchemas = {
     teamId: id.optional(),
   }),
   UpdateLeadDetails: body({
-    /** New value by field name; null clears the field. */
+    /** New value by field name, or as the event tells it: `[{field, new}]`; null clears the field. */
     changes: z
-      .record(code, z.union([text, z.int(), z.null()]))
+      .union([
+        z.record(code, newValue),
+        z
+          .array(z.strictObject({ field: code, old: newValue.optional(), new: newValue }))
+          .max(100)
+          .transform((changes) => Object.fromEntries(changes.map((change) => [change.field, change.new]))),
+      ])
       .refine((changes) => Object.keys(changes).length > 0, 'at least one field'),
     kind: z.enum(['enrichment', 'self_service', 'manual', 'correction']).default('manual'),
     provider: code.optional(),

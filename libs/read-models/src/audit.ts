@@ -36,7 +36,8 @@ export const auditParams: ParamSpec = {
   paged: true,
   liveOnly: true,
   filters: {
-    kind: AUDIT_KINDS,
+    // `back-dated` is the contract's spelling.
+    kind: [...AUDIT_KINDS, 'back-dated'],
     type: TRANSITION_TYPES,
     actor: null,
     role: null,
@@ -144,7 +145,8 @@ function wanted(row: LeadRow, visit: Visit, voided: boolean, params: ReportParam
     (actor === undefined || actor.includes(actorId)) &&
     (role === undefined || role.includes(actorRole)) &&
     (reason === undefined || reason.includes(visit.more?.reason ?? null)) &&
-    (kind === undefined || kindsOf(visit, voided).some((one) => kind.includes(one)))
+    (kind === undefined ||
+      kindsOf(visit, voided).some((one) => kind.includes(one) || (one === 'backdated' && kind.includes('back-dated'))))
   );
 }
 

@@ -500,6 +500,7 @@ describe('lists', () => {
     expect(await kinds('skipped')).toEqual(['MarkedSQL']);
     expect(await kinds('overridden')).toEqual(['MarkedSQL']);
     expect(await kinds('backdated')).toEqual(['Disqualified']);
+    expect(await kinds('back-dated')).toEqual(['Disqualified']);
     const { items } = await listAudit(view, { 'filter[actor]': 'olga', 'filter[reason]': 'no_need' }, context);
     expect(items).toMatchObject([
       {

@@ -47,7 +47,7 @@ export class LeadCommandsController {
     const expected = revisionOf(ifMatch);
     return this.#answer(reply, {
       name,
-      leadId,
+      leadId: name === 'MergeLeads' ? survivorOf(leadId, body) : leadId,
       ...commandIdAndBody(key, body),
       actor,
       source: SOURCE,
@@ -65,4 +65,11 @@ export class LeadCommandsController {
     void reply.header('etag', `"${answer.revision}"`);
     return answer;
   }
+}
+
+/** A merge is given to its survivor; posted to the duplicate it goes there, as its body says (spec §2.6). */
+function survivorOf(leadId: string, body: unknown): string {
+  const { survivorLeadId, duplicateLeadId } = (body ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof survivorLeadId !== 'string' || typeof duplicateLeadId !== 'string') return leadId;
+  return duplicateLeadId.toLowerCase() === leadId.toLowerCase() ? survivorLeadId : leadId;
 }
