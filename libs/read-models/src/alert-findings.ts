@@ -221,7 +221,7 @@ async function bottleneck(ask: Asked): Promise<AlertFinding | null> {
     key: `bottleneck.${name}`,
     value: flow.openDays,
     // Its own rules have judged the sample.
-    n: Math.max(flow.n, flow.growth.n),
+    n: flow.reasons.every((reason) => reason === 'growing') ? flow.growth.n : flow.n,
     fails: flow.openDays > ask.rule('bottleneck').threshold,
     drill: flow.open.drill,
     text: `${name} holds up ${flow.open.count} open ones: ${flow.reasons.join(', ').replaceAll('_', ' ')}.`,
