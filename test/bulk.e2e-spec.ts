@@ -26,6 +26,7 @@ describe('many leads at once, over HTTP', () => {
     return answer.body;
   };
   const refusal = ({ body, status }: Answer) => ({ status, code: body.code });
+  const isInOrder = (values: readonly string[]) => values.every((value, n) => n === 0 || values[n - 1]! <= value);
   let captured = 0;
   /** Answers the ids, and the position that all of them are reflected at. */
   const capture = async (count: number, more: object = {}): Promise<{ leadIds: string[]; after: string }> => {
@@ -42,10 +43,7 @@ describe('many leads at once, over HTTP', () => {
       .map((line) => JSON.parse(line));
     return {
       leadIds: results.map(({ leadId }) => leadId),
-      after: results
-        .map(({ position }) => position)
-        .sort()
-        .at(-1),
+      after: results.reduce((last, { position }) => (position > last ? position : last), ''),
     };
   };
   const bulk = (client: LedgerClient, body: object, key: string = randomUUID(), query = '') =>
@@ -269,7 +267,7 @@ describe('many leads at once, over HTTP', () => {
     const leads = team.items.map(({ leadId }: { leadId: string }) => leadId);
     expect(leads).toEqual(expect.arrayContaining([first, second]));
     const dues = team.items.map(({ dueAt }: { dueAt: string }) => dueAt);
-    expect(dues).toEqual([...dues].sort());
+    expect(isInOrder(dues)).toBe(true);
     expect(refusal(await sales.get('/v1/queues/team/sales?filter[kind]=nap'))).toMatchObject({ status: 400 });
     expect(ok(await sales.get('/v1/queues/nobody')).items).toEqual([]);
   }, 30_000);
@@ -312,7 +310,7 @@ describe('many leads at once, over HTTP', () => {
     const events = await exported('events');
     const all = events.lines.map((line) => JSON.parse(line));
     expect(all).toHaveLength(events.rows);
-    expect(all.map((event) => event.position)).toEqual(all.map((event) => event.position).sort());
+    expect(isInOrder(all.map((event) => event.position))).toBe(true);
     const last = await exported(`events?types=MarkedJunk&format=csv&after=${all.at(-2).position}`);
     expect(last.rows).toBe(1);
     expect(last.lines[1]).toContain(leadIds[0]);

@@ -9,7 +9,7 @@ import type { Actor } from './commands.js';
 import { LeadError, type LeadErrorCode, type LeadErrorFacts } from './errors.js';
 import { evolve } from './evolve.js';
 import type { ClockType, LeadEvent, LeadEventData, LeadEventType } from './events.js';
-import type { RoutingDesk } from './routing.js';
+import type { RoutingDesk } from './routing-desk.js';
 import { SCORED_FACTS } from './scored-facts.js';
 import {
   cancelClock,

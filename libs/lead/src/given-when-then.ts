@@ -10,7 +10,7 @@ import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
 import { LeadError } from './errors.js';
 import { evolve } from './evolve.js';
 import { leadEventSchemas, type LeadEvent, type LeadEventData, type LeadEventType } from './events.js';
-import type { RoutingDesk } from './routing.js';
+import type { RoutingDesk } from './routing-desk.js';
 import { clockEventIdName } from './sla-clocks.js';
 import { initialLead, type LeadState } from './state.js';
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { person, Scenario } from './given-when-then.js';
-import { weekStartMs, type RoutingDesk } from './routing.js';
+import type { RoutingDesk } from './routing-desk.js';
+import { weekStartMs } from './routing.js';
 
 const OCCURRED = { occurredAt: '2026-01-01T00:00:00.000Z' };
 const MONDAY = Date.parse('2026-03-02T00:00:00.000Z');

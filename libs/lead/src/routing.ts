@@ -1,15 +1,8 @@
 import type { Rep } from '#libs/policy/src/rep.js';
 import type { RoutingDocument } from '#libs/policy/src/routing.js';
 import type { Decision } from './decision.js';
+import type { RoutingDesk } from './routing-desk.js';
 import type { LeadState } from './state.js';
-
-/** What routing knows of other leads; whoever hands a command to `decide` has read it (spec §9.8). */
-export interface RoutingDesk {
-  /** Leads given to the person since then, and when the last of them was. */
-  load(repId: string, sinceMs: number): { readonly leads: number; readonly lastMs: number };
-  /** Who looks after the other leads of the lead's account, the latest first. */
-  readonly accountOwnerIds: readonly string[];
-}
 
 export interface Routed {
   readonly teamId: string;

@@ -4,7 +4,7 @@ import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText, type Dims } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { leadListItem, type LeadListItem } from './lead-list.js';
-import { type Clock, CLOCK_TYPE_NAMES, type LeadRow, type Visit } from './lead-row.js';
+import { type Clock, CLOCK_TYPE_NAMES, type LeadRow } from './lead-row.js';
 import { Page, type Place } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
 import { factValue, leadOfKey, orNull, parseFact, readRows } from './scan.js';
@@ -52,7 +52,7 @@ export function queueFacts(row: LeadRow): Fact[] {
 
 function workOf(row: LeadRow): Work[] {
   const { callBack, clocks, handoffs, owner, team, visits } = row;
-  const visit = visits[visits.length - 1] as Visit | undefined;
+  const visit = visits.at(-1);
   if (visit === undefined) return [];
   const theirs = { level: 0, clockType: null, team, owner };
   const work: Work[] = [];

@@ -1,5 +1,5 @@
 import type { LeadStateName } from '#libs/lead/src/states.js';
-import { type ActorTuple, basisOf, holdMsOf, isOnHold, type LeadRow, type Visit } from './lead-row.js';
+import { type ActorTuple, basisOf, holdMsOf, isOnHold, type LeadRow } from './lead-row.js';
 import { enteredMsOf } from './merges.js';
 
 /** One stay of a lead in one state (spec §1 Visit), for who analyses them elsewhere. No personal data. */
@@ -45,7 +45,7 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 export function visitsOf(row: LeadRow): VisitItem[] {
   const { campaign, captureMethod, channel, country, leadId, leadType, owner, source, team, visits } = row;
   return visits.map((visit, index): VisitItem => {
-    const next = visits[index + 1] as Visit | undefined;
+    const next = visits[index + 1];
     const [actorType, actorId, actorRole, onBehalfOf] = row.actors[visit.actor] as ActorTuple;
     return {
       leadId,

@@ -11,7 +11,7 @@ import { type Actor, commandActions, type LeadCommand, parseLeadCommand } from '
 import { decide, type DecideContext, SETTLE_ON_WRITE } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
-import type { RoutingDesk } from '#libs/lead/src/routing.js';
+import type { RoutingDesk } from '#libs/lead/src/routing-desk.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import { type CommandOrigin, leadStream, LeadStreams, type LeadStreamsOptions } from './lead-streams.js';

@@ -13,7 +13,7 @@ import type { AccountFacts } from '#libs/lead/src/account-facts.js';
 import type { Actor } from '#libs/lead/src/commands.js';
 import { leadEventSchemas, type LeadEvent, personalFields } from '#libs/lead/src/events.js';
 import { evolve } from '#libs/lead/src/evolve.js';
-import type { RoutingDesk } from '#libs/lead/src/routing.js';
+import type { RoutingDesk } from '#libs/lead/src/routing-desk.js';
 import { clockEventIdName } from '#libs/lead/src/sla-clocks.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
 import { leadEventVersions, leadUpcasters } from '#libs/lead/src/upcasters.js';

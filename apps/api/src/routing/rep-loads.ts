@@ -1,7 +1,8 @@
 import type { EventLog, LogFilter, Position, RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
-import { type RoutingDesk, weekStartMs } from '#libs/lead/src/routing.js';
+import type { RoutingDesk } from '#libs/lead/src/routing-desk.js';
+import { weekStartMs } from '#libs/lead/src/routing.js';
 
 export interface RepLoadsOptions {
   readonly log: EventLog;
