@@ -4,6 +4,7 @@ import { type BulkJob, bulkStream, countsOf, itemsOf, loadBulkJob, statusOf } fr
 import { derivedId } from '#libs/event-log/src/ids.js';
 import { EventLogError, type EventLog } from '#libs/event-log/src/event-log.js';
 import type { CommandName } from '#libs/lead/src/commands.js';
+import { LeadError } from '#libs/lead/src/errors.js';
 import { seal } from '#libs/privacy/src/sealed-fields.js';
 import { actor, CommandWorld, type CommandSide } from '../../../test/support/command-path.js';
 import { BulkWorker } from './bulk-worker.js';
@@ -95,7 +96,12 @@ describe('a bulk command', () => {
     const cancelled = worker(async (command) => {
       given += 1;
       if (given === 2) {
-        const event = { id: randomUUID(), type: 'BulkCancelled', data: { by: 'olga' }, metadata: {} };
+        const event = {
+          id: randomUUID(),
+          type: 'BulkCancelled',
+          data: { occurredAt: new Date(world.clock.nowMs()).toISOString(), by: 'olga' },
+          metadata: {},
+        };
         await world.log.append({ stream: bulkStream(id), expectedRevision: 'any', events: [event] });
       }
       return one.commands.execute(command);
@@ -113,14 +119,11 @@ describe('a bulk command', () => {
   it('tries a lead again that somebody worked with at the same moment', async () => {
     const [leadId] = (await captures(1)) as [string];
     const id = await begin('AssignOwner', [leadId], { ownerId: 'rita', teamId: 'sales' });
-    const other = world.process();
     let disturbed = false;
-    const busy = worker(async (command) => {
+    const busy = worker((command) => {
       if (disturbed) return one.commands.execute(command);
       disturbed = true;
-      await one.commands.preview(command);
-      await other.send('IdentifyRole', leadId, { role: 'user' });
-      return one.commands.execute(command);
+      return Promise.reject(new LeadError('CONFLICT', 'the lead was changed just now'));
     });
     await busy.round();
     expect(countsOf(await job(id))).toMatchObject({ done: 1, failed: 0 });

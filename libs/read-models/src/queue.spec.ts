@@ -3,6 +3,7 @@ import { given, instant, type Scenario, ts } from '#libs/lead/src/given-when-the
 import { Past, policyBook, viewOf } from './given-when-then.js';
 import { unownedHandoffs, type QueueOf } from './queue.js';
 import { listQueue } from './reports.js';
+import { readRows } from './scan.js';
 
 /** The leads as their own rules made them, folded in batches of a few events as after many restarts. */
 async function viewWith(...leads: Scenario[]) {
@@ -138,7 +139,39 @@ describe('the queue of a person', () => {
   });
 });
 
-it('offers that nobody has had for an hour are found, by the team or one of its people they are not', async () => {
+describe('an offer that was routed', () => {
+  const routed = () => {
+    const lead = given('LEAD', 'routed');
+    const occurredAt = '2026-01-01T00:00:00.000Z';
+    lead.configured('team-sales', 'RoutingRuleSet', { occurredAt, strategies: ['round_robin'] });
+    lead.configured('rep-rita', 'RepJoined', { occurredAt, repId: 'rita', teamId: 'sales' });
+    lead.routing = { accountOwnerIds: [], load: () => ({ leads: 0, lastMs: 0 }) };
+    return lead.do('MarkMQL', { reason: 'fits' });
+  };
+  const rita = { ownerId: 'rita' };
+
+  it('is the work of whom it was routed to', async () => {
+    expect(await told([routed()], rita, '2026-03-02 11:00')).toEqual([['routed', 'handoff', 'handoff_response']]);
+  });
+
+  it('is nobody’s once the mark is taken back, here as in the lead', async () => {
+    const lead = routed();
+    lead.do('VoidTransition', { eventId: lead.lead.latestTransition!.eventId, reason: 'too early' });
+    expect(await told([lead], rita, '2026-03-02 11:00')).toEqual([]);
+    const [row] = await readRows(await viewWith(lead), ['routed']);
+    expect({ owner: row?.owner, team: row?.team }).toEqual({ owner: null, team: null });
+    expect(lead.lead).toMatchObject({ ownerId: null, teamId: null });
+  });
+
+  it('stays with whoever has got it since', async () => {
+    const lead = routed().do('AssignOwner', { ownerId: 'rolf', teamId: 'sales' });
+    lead.do('VoidTransition', { eventId: lead.lead.latestTransition!.eventId, reason: 'too early' });
+    const [row] = await readRows(await viewWith(lead), ['routed']);
+    expect([row?.owner, lead.lead.ownerId]).toEqual(['rolf', 'rolf']);
+  });
+});
+
+it('offers that nobody has had for an hour are found, and those that somebody has are not', async () => {
   const owned = given('LEAD', 'owned').do('MarkMQL', { reason: 'fits', ownerId: 'rita' });
   const leads = [given('MQL', 'unowned'), owned, given('SAL', 'accepted')];
   const view = await viewWith(...leads);

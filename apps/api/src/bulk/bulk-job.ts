@@ -1,6 +1,7 @@
 import type { EventLog, Position, RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/metadata.js';
-import type { Actor, CommandName } from '#libs/lead/src/commands.js';
+import type { Actor } from '#libs/lead/src/commands.js';
+import { bulkEventSchemas, type BulkStarted } from './bulk-events.js';
 
 /** What became of one lead of a bulk command. */
 export type BulkItem =
@@ -9,19 +10,10 @@ export type BulkItem =
   | { readonly leadId: string; readonly outcome: 'pending' };
 export type BulkStatus = 'running' | 'cancelling' | 'cancelled' | 'finished';
 
-/** Payload of BulkStarted; the command's body is sealed beside it under the job's own key. */
-export interface BulkStart {
-  readonly occurredAt: string;
-  readonly command: CommandName;
-  readonly leadIds: readonly string[];
-  /** Whoever began it: each lead's command is given in this name, with these rights. */
-  readonly actor: Actor;
-}
-
 /** A bulk command as its `bulkjob-<id>` stream tells it (spec §4.3 jobs). */
 export interface BulkJob {
   readonly id: string;
-  readonly started: BulkStart;
+  readonly started: Omit<BulkStarted, 'actor'> & { readonly actor: Actor };
   /** As stored: its body is opened by who carries it out. */
   readonly first: RecordedEvent;
   readonly requestHash: string;
@@ -58,7 +50,7 @@ export async function loadBulkJob(log: EventLog, id: string, known: BulkJob | nu
 function begun(id: string, first: RecordedEvent): BulkJob {
   return {
     id,
-    started: first.data as unknown as BulkStart,
+    started: startOf(first),
     first,
     requestHash: (first.metadata as unknown as EventMetadata).commandHash,
     startedAtMs: effectiveRecordedAtMs(first),
@@ -72,27 +64,33 @@ function begun(id: string, first: RecordedEvent): BulkJob {
   };
 }
 
+function startOf(first: RecordedEvent): BulkJob['started'] {
+  const { actor, ...start } = bulkEventSchemas.BulkStarted.parse(first.data);
+  const { onBehalfOf, ...who } = actor;
+  return { ...start, actor: onBehalfOf === undefined ? who : { ...who, onBehalfOf } };
+}
+
 function evolveBulkJob(job: BulkJob, event: RecordedEvent): void {
   job.revision = event.revision;
   job.position = event.position;
   switch (event.type) {
     case 'BulkItemDone': {
-      const { events, leadId, revision } = event.data as { leadId: string; revision: number; events: string[] };
+      const { events, leadId, revision } = bulkEventSchemas.BulkItemDone.parse(event.data);
       job.results.set(leadId, { leadId, outcome: 'done', revision, events });
       return;
     }
     case 'BulkItemFailed': {
-      const { code, leadId } = event.data as { leadId: string; code: string };
+      const { code, leadId } = bulkEventSchemas.BulkItemFailed.parse(event.data);
       job.results.set(leadId, { leadId, outcome: 'failed', code });
       job.failed += 1;
       return;
     }
     case 'BulkCancelled':
-      job.cancelledBy ??= (event.data as { by: string }).by;
+      job.cancelledBy ??= bulkEventSchemas.BulkCancelled.parse(event.data).by;
       return;
     case 'BulkFinished':
       job.finishedAtMs = effectiveRecordedAtMs(event);
-      job.outcome = (event.data as { outcome: 'done' | 'cancelled' }).outcome;
+      job.outcome = bulkEventSchemas.BulkFinished.parse(event.data).outcome;
       return;
     default:
   }

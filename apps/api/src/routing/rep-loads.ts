@@ -20,8 +20,9 @@ const PAGE = 1000;
  * moment do not all go to one person.
  */
 export class RepLoads {
-  /** Whose a lead became last, by lead; of this week only. */
-  readonly #given = new Map<string, { readonly repId: string; readonly atMs: number }>();
+  /** Whose a lead of this week became last, by lead. */
+  readonly #given = new Map<string, string>();
+  readonly #loads = new Map<string, { leads: number; lastMs: number }>();
   #weekMs = Number.NEGATIVE_INFINITY;
   #readTo: Position | null = null;
   #reading: Promise<void> | null = null;
@@ -44,15 +45,10 @@ export class RepLoads {
     }
   }
 
+  /** Asked about another week than the one at hand, as at midnight: nobody has had anything yet. */
   #load(repId: string, sinceMs: number): { leads: number; lastMs: number } {
-    let leads = 0;
-    let lastMs = Number.NEGATIVE_INFINITY;
-    for (const given of this.#given.values()) {
-      if (given.repId !== repId || given.atMs < sinceMs) continue;
-      leads += 1;
-      if (given.atMs > lastMs) lastMs = given.atMs;
-    }
-    return { leads, lastMs };
+    const load = sinceMs === this.#weekMs ? this.#loads.get(repId) : undefined;
+    return load ?? { leads: 0, lastMs: Number.NEGATIVE_INFINITY };
   }
 
   /** Without the read models nobody is known to look after the account: routing goes by its next rule. */
@@ -73,10 +69,11 @@ export class RepLoads {
     const { log, nowMs } = this.options;
     const weekMs = weekStartMs(nowMs());
     if (weekMs !== this.#weekMs) {
-      for (const [leadId, { atMs }] of this.#given) if (atMs < weekMs) this.#given.delete(leadId);
+      this.#given.clear();
+      this.#loads.clear();
+      this.#weekMs = weekMs;
     }
     const isFirst = this.#readTo === null;
-    this.#weekMs = weekMs;
     // Read first: what comes while the pages are read is found from here on.
     const head = await log.head();
     if (head === null) return;
@@ -116,6 +113,18 @@ export class RepLoads {
   }
 
   #give(leadId: string, repId: string, atMs: number): void {
-    if (atMs >= this.#weekMs) this.#given.set(leadId, { repId, atMs });
+    if (atMs < this.#weekMs) return;
+    const before = this.#given.get(leadId);
+    if (before === repId) return;
+    const taken = before === undefined ? undefined : this.#loads.get(before);
+    if (taken !== undefined) taken.leads -= 1;
+    this.#given.set(leadId, repId);
+    const load = this.#loads.get(repId);
+    // Whose turn it was stays so when the lead is taken away again.
+    if (load === undefined) this.#loads.set(repId, { leads: 1, lastMs: atMs });
+    else {
+      load.leads += 1;
+      load.lastMs = Math.max(load.lastMs, atMs);
+    }
   }
 }
