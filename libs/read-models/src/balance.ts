@@ -8,6 +8,7 @@ import { scanPaths } from './path.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
+import { absorb, type Tally } from './tally.js';
 import { targetOf } from './targets.js';
 
 /**
@@ -52,10 +53,19 @@ export interface BalanceFigures {
   readonly stages: readonly StageBalance[];
 }
 
-interface Flows {
-  newLeads: number;
-  readonly entries: Map<string, number>;
-  readonly exits: Map<string, number>;
+class Flows implements Tally {
+  newLeads = 0;
+  /** The first thing that is counted. */
+  firstMs = Infinity;
+  readonly entries = new Map<string, number>();
+  readonly exits = new Map<string, number>();
+
+  absorb({ entries, exits, firstMs, newLeads }: Flows): void {
+    this.newLeads += newLeads;
+    this.firstMs = Math.min(this.firstMs, firstMs);
+    absorb(this.entries, entries);
+    absorb(this.exits, exits);
+  }
 }
 type What = 'newLeads' | 'entries' | 'exits';
 
@@ -64,49 +74,68 @@ async function scanFlows(
   view: ReadView,
   params: ReportParams,
   use: (what: What, stage: string, atMs: number, dims: Dims, leadId: string) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const { asOfMs, fromMs } = params;
   const told = (what: What, stage: string, atMs: number | null, dims: Dims, leadId: string): void => {
     if (atMs !== null && inPeriod(params, atMs)) use(what, stage, atMs, dims, leadId);
   };
-  await scanPaths(view, params, fromMs, ({ dims, leadId, visits }) => {
-    visits.forEach(({ enteredMs, state }, index) => {
-      if (index === 0) told('newLeads', '', enteredMs, dims, leadId);
-      if (!(STATES as readonly string[]).includes(state)) return;
-      told('entries', state, enteredMs, dims, leadId);
-      told('exits', state, visits[index + 1]?.enteredMs ?? null, dims, leadId);
-    });
-  });
-  await scanDeals(view, params, fromMs, (deal) => {
-    for (const { enteredMs, exitedMs, stage } of deal.stagesBy(asOfMs)) {
-      told('entries', `OPPORTUNITY.${stage}`, enteredMs, deal.dims, deal.leadId);
-      told('exits', `OPPORTUNITY.${stage}`, exitedMs, deal.dims, deal.leadId);
-    }
-  });
+  await scanPaths(
+    view,
+    params,
+    fromMs,
+    ({ dims, leadId, visits }) => {
+      visits.forEach(({ enteredMs, state }, index) => {
+        if (index === 0) told('newLeads', '', enteredMs, dims, leadId);
+        if (!(STATES as readonly string[]).includes(state)) return;
+        told('entries', state, enteredMs, dims, leadId);
+        told('exits', state, visits[index + 1]?.enteredMs ?? null, dims, leadId);
+      });
+    },
+    groups,
+  );
+  await scanDeals(
+    view,
+    params,
+    fromMs,
+    (deal) => {
+      for (const { enteredMs, exitedMs, stage } of deal.stagesBy(asOfMs)) {
+        told('entries', `OPPORTUNITY.${stage}`, enteredMs, deal.dims, deal.leadId);
+        told('exits', `OPPORTUNITY.${stage}`, exitedMs, deal.dims, deal.leadId);
+      }
+    },
+    groups,
+  );
 }
 
+const NO_DIMS: Dims = { values: [] };
 /** A year of weeks and then some: gaps between are shown as far back as that. */
 const MOST_FILLED = 400;
 
 export async function balanceReport(view: ReadView, params: ReportParams, context: ReportContext) {
-  const groups = new Groups<Flows>(params, () => ({ newLeads: 0, entries: new Map(), exits: new Map() }));
-  const seen = new Set<string>();
-  let firstMs = params.fromMs ?? Infinity;
-  let anyDims: Dims = { values: [] };
-  await scanFlows(view, params, (what, stage, atMs, dims) => {
-    anyDims = dims;
-    firstMs = Math.min(firstMs, atMs);
-    if (stage.startsWith('OPPORTUNITY.')) seen.add(stage.slice(12));
-    for (const flows of [groups.total, groups.of(dims, atMs)]) {
-      if (flows === null) continue;
-      if (what === 'newLeads') flows.newLeads += 1;
-      else flows[what].set(stage, (flows[what].get(stage) ?? 0) + 1);
-    }
-  });
+  const groups = new Groups<Flows>(params, () => new Flows());
+  await scanFlows(
+    view,
+    params,
+    (what, stage, atMs, dims) => {
+      groups.total.firstMs = Math.min(groups.total.firstMs, atMs);
+      for (const flows of [groups.total, groups.of(dims, atMs)]) {
+        if (flows === null) continue;
+        if (what === 'newLeads') flows.newLeads += 1;
+        else flows[what].set(stage, (flows[what].get(stage) ?? 0) + 1);
+      }
+    },
+    groups,
+  );
+  const { entries, exits } = groups.total;
+  const firstMs = Math.min(params.fromMs ?? Infinity, groups.total.firstMs);
+  const seen = new Set(
+    [...entries.keys(), ...exits.keys()].flatMap((name) => (name.startsWith('OPPORTUNITY.') ? [name.slice(12)] : [])),
+  );
   // A week in which nothing came is what continuity is about, so it has a row as well.
   const lastMs = Math.min(params.asOfMs, (params.toMs ?? Infinity) - 1);
   if (params.by.length === 0 && (lastMs - firstMs) / DAY_MS < 7 * MOST_FILLED) {
-    for (let atMs = firstMs; atMs <= lastMs; atMs += DAY_MS) groups.of(anyDims, atMs);
+    for (let atMs = firstMs; atMs <= lastMs; atMs += DAY_MS) groups.of(NO_DIMS, atMs);
   }
   const stages = new StagePolicies(context.policies, params.asOfMs);
   const names = [

@@ -72,12 +72,18 @@ function add({ open, won }: Sums, one: Expected | Won): void {
 export async function coverageReport(view: ReadView, params: ReportParams, context: ReportContext) {
   const factor = factorPpm(params, context);
   const using = await ways(view, params, context);
-  const groups = new Groups<Sums>(params, () => ({ open: new Map(), won: new Map() }));
-  await scanExpected(view, params, using, (one) => {
-    add(groups.total, one);
-    const row = groups.of(one.deal.dims, 0);
-    if (row !== null) add(row, one);
-  });
+  const groups = new Groups<Sums>(params, () => ({ open: new Map(), won: new Map() }), using.reporting ?? '');
+  await scanExpected(
+    view,
+    params,
+    using,
+    (one) => {
+      add(groups.total, one);
+      const row = groups.of(one.deal.dims, 0);
+      if (row !== null) add(row, one);
+    },
+    groups,
+  );
   const target = targetOf(context.policies, params, scopeOf(params))?.amountMinor ?? null;
   const make = (sums: Sums, asked: ReportParams, targetMinor: number | null): CoverageFigures =>
     figures(sums, asked, targetMinor, using.reporting, factor);

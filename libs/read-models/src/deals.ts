@@ -1,6 +1,7 @@
 import type { Fact } from '#libs/projections/src/projection.js';
+import type { AsOf } from './as-of.js';
 import { dimensionText, type Dims, LAST_PART, utcDay, valueOf } from './dimensions.js';
-import { dimensionFilter } from './grouping.js';
+import { dimensionFilter, type Groups } from './grouping.js';
 import { closedMsOf, DEAL_CLOSINGS, type Deal, holdEndMs, type LeadRow, type Money, type Visit } from './lead-row.js';
 import type { ReportParams } from './report-params.js';
 import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
@@ -258,6 +259,8 @@ export async function scanDeals(
   params: ReportParams,
   sinceMs: number | null,
   use: (deal: DealPast) => void,
+  /** Keeps what each partition adds to them. */
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const passes = dimensionFilter(params);
   await scanFacts(
@@ -266,8 +269,20 @@ export async function scanDeals(
     sinceMs === null ? '' : utcDay(sinceMs),
     LAST_PART,
     ({ dims, key, numbers, rest }) => {
+      if (groups !== undefined) seeDeal(numbers, groups.asOf);
       if ((numbers[0] as number) > params.asOfMs || !passes(dims)) return;
       use(new DealPast(leadOfKey(key), dims, numbers, rest as (string | null)[]));
     },
+    { params, groups },
   );
+}
+
+/** What is said of an open deal is said of one instant: its age, whether its amount is still verified. */
+function seeDeal(numbers: readonly number[], asOf: AsOf): void {
+  const [openedMs = NaN, endMs = NaN] = numbers;
+  asOf.sees(openedMs);
+  if (openedMs > asOf.ms) return;
+  if (Number.isNaN(endMs) || endMs > asOf.ms) asOf.isDecisive();
+  else asOf.sees(endMs);
+  for (let index = 7; index < numbers.length; index += 3) asOf.sees(openedMs + (numbers[index] as number));
 }

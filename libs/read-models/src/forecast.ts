@@ -7,6 +7,7 @@ import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { PPM, ppm } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
+import { absorb, type Tally, weightOf } from './tally.js';
 import { targetOf } from './targets.js';
 
 /**
@@ -105,18 +106,26 @@ class Currency {
   }
 }
 
-class Outlook {
+class Outlook implements Tally {
   readonly currencies = new Map<string, Currency>();
   readonly counts = { onHold: 0, requalifying: 0, unverified: 0, withoutProbability: 0, wonWithoutAmount: 0 };
 
   constructor(private readonly params: ReportParams) {}
 
+  absorb({ counts, currencies }: Outlook): void {
+    absorb(this.counts, counts);
+    for (const [code, currency] of currencies) absorb(this.#of(code), currency);
+  }
+
+  weight(): number {
+    return 200 + weightOf(this.currencies);
+  }
+
   add(one: Expected | Won): void {
     if (one.what === 'won' && one.value === null) this.counts.wonWithoutAmount += 1;
     if (one.what === 'onHold' || one.what === 'requalifying') this.counts[one.what] += 1;
     if (one.what === 'onHold' || one.what === 'requalifying' || one.value === null) return;
-    let currency = this.currencies.get(one.value.currency);
-    if (currency === undefined) this.currencies.set(one.value.currency, (currency = new Currency(this.params)));
+    const currency = this.#of(one.value.currency);
     currency.all.add(one);
     const atMs = one.what === 'won' ? one.closedMs : one.closeMs;
     if (atMs !== null) currency.months.of(one.deal.dims, atMs)?.add(one);
@@ -126,6 +135,12 @@ class Outlook {
     stage.add(one.value.amountMinor, one.probabilityPpm ?? 0);
     if (one.unverified) this.counts.unverified += 1;
     if (one.probabilityPpm === null) this.counts.withoutProbability += 1;
+  }
+
+  #of(code: string): Currency {
+    let currency = this.currencies.get(code);
+    if (currency === undefined) this.currencies.set(code, (currency = new Currency(this.params)));
+    return currency;
   }
 }
 
@@ -148,14 +163,21 @@ export function factorPpm(params: ReportParams, { policies }: ReportContext): nu
 
 export async function forecastReport(view: ReadView, params: ReportParams, context: ReportContext) {
   const factor = factorPpm(params, context);
-  const groups = new Groups<Outlook>(params, () => new Outlook(params));
-  const leftOut: LeftOut[] = [];
   const using = await ways(view, params, context);
-  await scanExpected(view, params, using, (one) => {
-    groups.total.add(one);
-    groups.of(one.deal.dims, 0)?.add(one);
-    if (one.what !== 'won' && (one.what !== 'open' || one.unverified)) leftOut.push(listed(one));
-  });
+  const groups = new Groups<Outlook>(params, () => new Outlook(params), using.reporting ?? '');
+  const leftOut: LeftOut[] = [];
+  await scanExpected(
+    view,
+    params,
+    using,
+    (one) => {
+      groups.total.add(one);
+      groups.of(one.deal.dims, 0)?.add(one);
+      // Open deals are never kept, so they are all seen each time.
+      if (one.what !== 'won' && (one.what !== 'open' || one.unverified)) leftOut.push(listed(one));
+    },
+    groups,
+  );
   return {
     marketFactor: factor / PPM,
     reportingCurrency: using.reporting,

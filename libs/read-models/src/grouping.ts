@@ -2,7 +2,7 @@ import { Temporal } from 'temporal-polyfill';
 import { AsOf } from './as-of.js';
 import { type Dimension, DIMENSIONS, type Dims } from './dimensions.js';
 import type { PeriodUnit, ReportParams } from './report-params.js';
-import { absorb } from './tally.js';
+import { absorb, type Tally, weightOf } from './tally.js';
 
 /** The months, ISO weeks or days of a zone, found by instant. Grows as instants are asked. */
 export class Periods {
@@ -112,7 +112,7 @@ export interface GroupsTally<T> {
  * keeps what each partition adds to them until it changes: so nothing but the groups may be changed in that pass, their
  * figures must add up (see `Tally`), and `asOf` is told of every other instant that is compared with it.
  */
-export class Groups<T> {
+export class Groups<T> implements Tally {
   readonly asOf: AsOf;
   readonly #groups = new Map<string, Group<T>>();
   /** The group of dims already seen, by period; so that only the first of equal dims spells its key. */
@@ -155,10 +155,7 @@ export class Groups<T> {
 
   /** What was counted since the last `take` or the beginning; the figures are empty then. */
   take(): GroupsTally<T> {
-    const tally = {
-      total: this.#total,
-      groups: this.#ofLot.map(({ figures, startMs, values }) => ({ figures, startMs, values })),
-    };
+    const tally = this.#tally();
     this.#total = this.make();
     this.#lot += 1;
     this.#ofLot = [];
@@ -172,6 +169,25 @@ export class Groups<T> {
       if (startMs !== null) this.#periods?.startOf(startMs);
       absorb(this.#present(this.#group(values, startMs ?? NaN)), figures);
     }
+  }
+
+  absorb(other: Groups<T>): void {
+    this.add(other.#tally());
+  }
+
+  fresh(): this {
+    return new Groups(this.params, this.make, this.dependsOn) as this;
+  }
+
+  weight(): number {
+    return 500 + weightOf(this.#tally());
+  }
+
+  #tally(): GroupsTally<T> {
+    return {
+      total: this.#total,
+      groups: this.#ofLot.map(({ figures, startMs, values }) => ({ figures, startMs, values })),
+    };
   }
 
   #present(group: Group<T>): T {

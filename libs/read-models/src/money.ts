@@ -4,6 +4,7 @@ import type { Money } from './lead-row.js';
 import { invalidParameter } from './report-error.js';
 import type { ReportParams } from './report-params.js';
 import { PPM, ppm } from './stage-policies.js';
+import { absorb, type Tally } from './tally.js';
 
 /** Half-up share of two integers, exact. */
 export function share(numerator: bigint, denominator: bigint): number {
@@ -41,6 +42,12 @@ export class Exchange {
     return { amountMinor: converted(amountMinor, ppm(rate)), currency: this.reporting };
   }
 
+  /** Whether `won` depends on a rate of the report date. */
+  isDated({ closingAmount, fxPpm }: DealPast): boolean {
+    if (closingAmount === null || this.reporting === null) return false;
+    return closingAmount.currency !== this.reporting && fxPpm === PPM;
+  }
+
   /** Null when history gives the sale no amount. */
   won(deal: DealPast): Money | null {
     const amount = deal.closingAmount;
@@ -58,7 +65,7 @@ export function reportingCurrency({ choices }: ReportParams, usual: string | nul
 }
 
 /** Sum of amounts weighted by their chance of being won, exact until it is rounded once at the end. */
-export class Weighted {
+export class Weighted implements Tally {
   deals = 0;
   amountMinor = 0;
   readonly #byPpm = new Map<number, number>();
@@ -67,6 +74,12 @@ export class Weighted {
     this.deals += 1;
     this.amountMinor += amountMinor;
     this.#byPpm.set(probabilityPpm, (this.#byPpm.get(probabilityPpm) ?? 0) + amountMinor);
+  }
+
+  absorb(other: Weighted): void {
+    this.deals += other.deals;
+    this.amountMinor += other.amountMinor;
+    absorb(this.#byPpm, other.#byPpm);
   }
 
   /** Minor units, half-up. */

@@ -2,7 +2,7 @@ import { Temporal } from 'temporal-polyfill';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { type DealPast, type OpenDeal, scanDeals } from './deals.js';
 import { DAY_MS } from './figures.js';
-import { inPeriod } from './grouping.js';
+import { type Groups, inPeriod } from './grouping.js';
 import type { Money } from './lead-row.js';
 import { Exchange } from './money.js';
 import type { ReportParams } from './report-params.js';
@@ -57,33 +57,41 @@ export async function scanExpected(
   params: ReportParams,
   ways: { readonly policies: PolicyBook; readonly reporting: string | null; readonly measured: MeasuredStages | null },
   use: (one: Expected | Won) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const { asOfMs, fromMs, tz } = params;
   const days = new LocalDays(tz);
   const stages = new StagePolicies(ways.policies, asOfMs);
   const exchange = new Exchange(ways.policies, ways.reporting, asOfMs);
-  await scanDeals(view, params, fromMs === null ? null : Math.min(fromMs, asOfMs), (deal) => {
-    const end = deal.endBy(asOfMs);
-    if (end !== null) {
-      if (end.kind === 'won' && inPeriod(params, end.atMs))
+  await scanDeals(
+    view,
+    params,
+    fromMs === null ? null : Math.min(fromMs, asOfMs),
+    (deal) => {
+      const end = deal.endBy(asOfMs);
+      if (end !== null) {
+        if (end.kind !== 'won' || !inPeriod(params, end.atMs)) return;
+        if (exchange.isDated(deal)) groups?.asOf.isDecisive();
         use({ what: 'won', deal, closedMs: end.atMs, value: exchange.won(deal) });
-      return;
-    }
-    const now = deal.at(asOfMs);
-    if (now === null) return;
-    const closeMs = now.closeDay === null ? null : days.startMs(now.closeDay);
-    if (closeMs === null ? fromMs !== null || params.toMs !== null : !inPeriod(params, closeMs)) return;
-    const configured = stages.probabilityPpm(deal.leadType, now.stage);
-    use({
-      what: now.onHold ? 'onHold' : now.requalifying ? 'requalifying' : 'open',
-      deal,
-      now,
-      closeMs,
-      value: exchange.open(now.amountMinor, deal.currency),
-      probabilityPpm: ways.measured?.ppmOf(now.stage) ?? configured,
-      unverified: now.unverifiedSinceMs !== null && asOfMs - now.unverifiedSinceMs > UNVERIFIED_LIMIT_MS,
-    });
-  });
+        return;
+      }
+      const now = deal.at(asOfMs);
+      if (now === null) return;
+      const closeMs = now.closeDay === null ? null : days.startMs(now.closeDay);
+      if (closeMs === null ? fromMs !== null || params.toMs !== null : !inPeriod(params, closeMs)) return;
+      const configured = stages.probabilityPpm(deal.leadType, now.stage);
+      use({
+        what: now.onHold ? 'onHold' : now.requalifying ? 'requalifying' : 'open',
+        deal,
+        now,
+        closeMs,
+        value: exchange.open(now.amountMinor, deal.currency),
+        probabilityPpm: ways.measured?.ppmOf(now.stage) ?? configured,
+        unverified: now.unverifiedSinceMs !== null && asOfMs - now.unverifiedSinceMs > UNVERIFIED_LIMIT_MS,
+      });
+    },
+    groups,
+  );
 }
 
 /** Measured chances when the question asks for them. They are those of all deals closed by asOf, whatever the filters. */

@@ -23,11 +23,15 @@ import { initialLead } from '#libs/lead/src/state.js';
 import { LADDER, LEAD_STATES, type LeadStateName, RANK } from '#libs/lead/src/states.js';
 import { defaultConfigEvents } from '#libs/policy/src/defaults.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
-import { Past, type PastLead, viewOf } from './given-when-then.js';
+import { foldBatch, Past, type PastLead, viewOf } from './given-when-then.js';
 import { funnelProjection } from './funnel-projection.js';
 import { drillLeads, listLeads, REPORT_NAMES, type ReportName, runReport } from './reports.js';
+import { ReportError } from './report-error.js';
+import { MemoryStore } from './store/memory-store.js';
 import type { ReadView } from './store/read-store.js';
+import { RedisStore } from './store/redis-store.js';
 import { DUE_SET } from './sla.js';
+import { hasRedis, startRedis } from '../../../test/support/redis-server.js';
 
 /**
  * Every report against slow and obvious code that reads the plain events: random histories with skips, returns, recycles,
@@ -1793,6 +1797,75 @@ describe('reports against plain events', () => {
         expect(advanced.numerator + inside.numerator + leak.numerator).toBe(reached.count);
       }
     });
+  });
+
+  /** A view that is asked again and again while it is filled, beside one that nobody has asked before. */
+  const askedBefore = (open: () => ReadView, numRuns: number) =>
+    fc.assert(
+      fc.asyncProperty(
+        steps,
+        fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 4 }),
+        question,
+        fc.array(fc.constantFrom(...REPORT_NAMES), { minLength: 1, maxLength: 4 }),
+        async (history, sizes, asked, names) => {
+          const { past, nowMs } = playAll(history);
+          const day = (offset: number): string => iso(BEGIN + offset * DAY).slice(0, 10);
+          const split = { tz: asked.tz, ...(asked.by.length === 0 ? {} : { by: asked.by.join(',') }) };
+          const period = {
+            ...(asked.from === null ? {} : { from: day(asked.from) }),
+            ...(asked.days === null ? {} : { to: day((asked.from ?? 0) + asked.days) }),
+          };
+          const unit = asked.groupBy === null ? {} : { groupBy: asked.groupBy };
+          // Not every report takes every parameter.
+          const queries = [{ ...split, ...period, ...unit }, { ...split, ...period }, split, {}];
+          const answer = async (view: ReadView, name: ReportName, atMs: number): Promise<Any> => {
+            const asOfMs = asked.asOf === null ? atMs : Math.min(atMs, BEGIN + asked.asOf * HOUR);
+            const context = { nowMs: atMs, defaultTz: 'UTC', policies, position: null };
+            for (const query of queries) {
+              try {
+                return await runReport(view, name, { ...query, asOf: iso(asOfMs) }, context);
+              } catch (error) {
+                if (!(error instanceof ReportError)) throw error;
+              }
+            }
+            return null;
+          };
+          const view = open();
+          const soFar = new Past();
+          for (let turn = 0; soFar.events.length < past.events.length; turn += 1) {
+            const size = sizes[turn % sizes.length] as number;
+            const batch = past.events.slice(soFar.events.length, soFar.events.length + size);
+            await foldBatch(view, batch);
+            soFar.events.push(...batch);
+            // Before everything has happened, when the batch was recorded, and later: what was to come has come.
+            const instants = [nowMs, batch.at(-1)?.recordedAtMs ?? nowMs, nowMs + 45 * DAY];
+            const fresh = await viewOf(soFar);
+            for (const name of names) {
+              const atMs = instants[turn % instants.length] as number;
+              expect(await answer(view, name, atMs)).toEqual(await answer(fresh, name, atMs));
+            }
+          }
+        },
+      ),
+      { numRuns },
+    );
+
+  it('answers whoever asked before a change as it answers whoever never did', async () => {
+    let views = 0;
+    const store = new MemoryStore();
+    await askedBefore(() => store.open('asked', (views += 1)), 2 * RUNS);
+  });
+
+  (hasRedis() ? it : it.skip)('answers so from Redis too', async () => {
+    const server = await startRedis();
+    const store = new RedisStore({ url: server.url });
+    try {
+      let views = 0;
+      await askedBefore(() => store.open('asked', (views += 1)), RUNS);
+    } finally {
+      await store.close();
+      await server.stop();
+    }
   });
 
   it('holds the same whatever the batches, to the last byte', async () => {

@@ -19,8 +19,8 @@ interface MonthTally<T> {
 }
 
 /** Of all questions together, and of one alone: beyond that it is worked out each time. */
-const MOST_BYTES = 32 << 20;
-const MOST_BYTES_OF_ONE = 12 << 20;
+const MOST_BYTES = 48 << 20;
+const MOST_BYTES_OF_ONE = 16 << 20;
 
 /**
  * What a question that was asked before has found in each partition. Never the truth: a partition that changed since (another

@@ -8,6 +8,7 @@ import type { ParamSpec, ReportContext, ReportParams } from './report-params.js'
 import { type MeasuredStages, measureStages } from './stage-benchmarks.js';
 import { PPM, ppm, StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
+import { absorb, type Tally, weightOf } from './tally.js';
 import { rowTarget, targetOf } from './targets.js';
 
 /**
@@ -64,12 +65,18 @@ interface Won {
 const NONE: Won = { deals: 0, amountMinor: 0 };
 
 /** Sums by currency. */
-class Sales {
+class Sales implements Tally {
   readonly #sums = new Map<string, Won>();
 
   add(currency: string, amountMinor: number): void {
     const sum = this.of(currency);
     this.#sums.set(currency, { deals: sum.deals + 1, amountMinor: sum.amountMinor + amountMinor });
+  }
+  absorb(other: Sales): void {
+    absorb(this.#sums, other.#sums);
+  }
+  weight(): number {
+    return 100 + weightOf(this.#sums);
   }
   of(currency: string | null): Won {
     return (currency === null ? undefined : this.#sums.get(currency)) ?? NONE;
@@ -102,21 +109,28 @@ interface Steps {
 
 export async function requiredOpportunitiesReport(view: ReadView, params: ReportParams, context: ReportContext) {
   const { target, reporting, exchange } = ways(params, context);
-  const groups = new Groups<Counts>(params, () => new Counts());
-  await scanDeals(view, params, null, (deal) => {
-    const end = deal.endBy(params.asOfMs);
-    const stage = end === null ? standingIn(deal, params.asOfMs) : null;
-    const value = end?.kind === 'won' ? exchange.won(deal) : null;
-    const inside = end !== null && inPeriod(params, end.atMs);
-    for (const counts of [groups.total, groups.of(deal.dims, 0)]) {
-      if (counts === null) continue;
-      if (stage !== null) counts.standing.set(stage, (counts.standing.get(stage) ?? 0) + 1);
-      if (inside && (end.kind === 'won' || end.kind === 'lost')) counts[end.kind] += 1;
-      if (value === null) continue;
-      counts.history.add(value.currency, value.amountMinor);
-      if (inside) counts.period.add(value.currency, value.amountMinor);
-    }
-  });
+  const groups = new Groups<Counts>(params, () => new Counts(), reporting ?? '');
+  await scanDeals(
+    view,
+    params,
+    null,
+    (deal) => {
+      const end = deal.endBy(params.asOfMs);
+      const stage = end === null ? standingIn(deal, params.asOfMs) : null;
+      const value = end?.kind === 'won' ? exchange.won(deal) : null;
+      if (value !== null && exchange.isDated(deal)) groups.asOf.isDecisive();
+      const inside = end !== null && inPeriod(params, end.atMs);
+      for (const counts of [groups.total, groups.of(deal.dims, 0)]) {
+        if (counts === null) continue;
+        if (stage !== null) counts.standing.set(stage, (counts.standing.get(stage) ?? 0) + 1);
+        if (inside && (end.kind === 'won' || end.kind === 'lost')) counts[end.kind] += 1;
+        if (value === null) continue;
+        counts.history.add(value.currency, value.amountMinor);
+        if (inside) counts.period.add(value.currency, value.amountMinor);
+      }
+    },
+    groups,
+  );
   const currency = reporting ?? groups.total.history.onlyCurrency();
   const leadTypes = params.filter.leadType;
   const leadType = leadTypes?.length === 1 ? (leadTypes[0] as string | null) : null;

@@ -9,6 +9,8 @@ export interface Tally {
   fresh?(): this;
   /** Takes its smallest form: nothing more is added. */
   settle?(): void;
+  /** Bytes that cannot be seen from outside. */
+  weight?(): number;
 }
 
 type Fields = Record<string, unknown>;
@@ -68,12 +70,16 @@ function emptyLike(value: object): object {
 /** About how many bytes it takes, once settled. */
 export function weightOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 8;
-  if (value instanceof Uint32Array || value instanceof Float64Array) return 120 + value.byteLength;
+  if (value instanceof Uint32Array || value instanceof Float64Array) return 200 + value.byteLength;
   if (Array.isArray(value)) {
     if (typeof (value[0] ?? 0) === 'number') return 40 + 8 * value.length;
     return value.reduce((sum: number, one) => sum + weightOf(one), 40);
   }
-  if (isTally(value)) value.settle?.();
+  if (isTally(value)) {
+    value.settle?.();
+    const weight = value.weight?.();
+    if (weight !== undefined) return weight;
+  }
   let weight = 60;
   if (value instanceof Map) for (const [, one] of value) weight += 40 + weightOf(one);
   else if (value instanceof Set) weight += 40 * value.size;

@@ -4,10 +4,23 @@ import type { Tally } from './tally.js';
 /** Above so many values they are not sorted together: a rank is found in the sorted runs. */
 const MOST_SORTED = 2000;
 
+/** Sorted. */
+type Run = Float64Array | Uint32Array;
+
+/** Seven weeks in milliseconds take four bytes; few values are longer. */
+function inTwo(sorted: Float64Array): Run[] {
+  if (sorted.length === 0) return [];
+  if ((sorted[0] as number) < 0) return [sorted];
+  const short = countUpTo(sorted, 0xffff_ffff);
+  if (short === 0) return [sorted];
+  return short === sorted.length
+    ? [Uint32Array.from(sorted)]
+    : [Uint32Array.from(sorted.subarray(0, short)), sorted.slice(short)];
+}
+
 /** Whole numbers (ms, s) whose spread a report tells. Runs once sorted are shared and never sorted again. */
 export class Values implements Tally {
-  /** Sorted. */
-  readonly runs: Float64Array[] = [];
+  readonly runs: Run[] = [];
   private loose: number[] = [];
 
   static join(some: Iterable<Values>): Values {
@@ -31,32 +44,22 @@ export class Values implements Tally {
     for (const run of other.runs) this.runs.push(run);
   }
 
-  /** One sorted run of all. */
+  /** As few runs as can be: one of the values that take four bytes, one of the others. */
   settle(): void {
     this.sort();
-    if (this.runs.length < 2) return;
-    const all = new Float64Array(this.size);
-    let at = 0;
-    for (const run of this.runs) {
-      all.set(run, at);
-      at += run.length;
-    }
-    this.runs.splice(0, this.runs.length, all.sort());
+    if (this.runs.length > 1) this.runs.splice(0, this.runs.length, ...inTwo(this.sorted()));
   }
 
   /** In units of `unit` of them, 4 places. */
   spread(unit: number): Spread {
     this.sort();
     const { runs, size } = this;
-    if (size <= MOST_SORTED || runs.length < 2) {
-      this.settle();
-      return spread(this.runs[0] ?? [], unit);
-    }
+    if (size <= MOST_SORTED || runs.length < 2) return spread(this.sorted(), unit);
     let sum = 0;
     let least = Infinity;
     let most = -Infinity;
     for (const run of runs) {
-      for (let index = 0; index < run.length; index += 1) sum += run[index] as number;
+      for (const value of run) sum += value;
       least = Math.min(least, run[0] as number);
       most = Math.max(most, run[run.length - 1] as number);
     }
@@ -80,8 +83,18 @@ export class Values implements Tally {
 
   private sort(): void {
     if (this.loose.length === 0) return;
-    this.runs.push(Float64Array.from(this.loose).sort());
+    this.runs.push(...inTwo(Float64Array.from(this.loose).sort()));
     this.loose = [];
+  }
+
+  private sorted(): Float64Array {
+    const all = new Float64Array(this.size);
+    let at = 0;
+    for (const run of this.runs) {
+      all.set(run, at);
+      at += run.length;
+    }
+    return this.runs.length < 2 ? all : all.sort();
   }
 
   /** The smallest value that at least `rank` of them do not exceed. */
@@ -99,7 +112,7 @@ export class Values implements Tally {
   }
 }
 
-function countUpTo(run: Float64Array, value: number): number {
+function countUpTo(run: Run, value: number): number {
   let low = 0;
   let high = run.length;
   while (low < high) {

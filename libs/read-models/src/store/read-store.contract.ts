@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { MemoryStore } from './memory-store.js';
-import { CheckpointMoved, type Op, type ReadStore, type ReadView } from './read-store.js';
+import {
+  CheckpointMoved,
+  type Op,
+  type PartRows,
+  type PartVersion,
+  type ReadStore,
+  type ReadView,
+} from './read-store.js';
 
 const put = (table: string, part: string, key: string, value: string): Op => ({ op: 'put', table, part, key, value });
 const del = (table: string, part: string, key: string): Op => ({ op: 'del', table, part, key });
@@ -124,6 +131,96 @@ export function describeReadStore(
         ['2018-02-28', 'k', '2018-02-28'],
       ]);
       expect((await view.rowsBetween('visit', '', '\uffff')).map(([part]) => part)).toEqual(days);
+    });
+
+    it('gives a partition another version whenever it holds something else, and its rows to whoever knows an older one', async () => {
+      const view = freshView();
+      const seen = new Set<PartVersion>();
+      const look = async (known: ReadonlyMap<string, PartVersion> = new Map()) => {
+        const parts = await view.partsBetween('visit', '2018-02', '2018-03', (part) => known.get(part));
+        return parts.filter(({ rows }) => rows?.length !== 0);
+      };
+      const versions = (parts: readonly PartRows[]) => new Map(parts.map(({ part, version }) => [part, version]));
+      await view.commit(null, '0001', [
+        put('visit', '2018-01-31', 'k', 'before'),
+        put('visit', '2018-02-27', 'k', 'one'),
+        put('visit', '2018-02-26', 'k', 'two'),
+        put('visit', '2018-03-01', 'k', 'after'),
+      ]);
+      const first = await look();
+      expect(first.map(({ part, rows }) => [part, rows])).toEqual([
+        ['2018-02-26', [['k', 'two']]],
+        ['2018-02-27', [['k', 'one']]],
+      ]);
+      expect((await look(versions(first))).map(({ rows }) => rows)).toEqual([null, null]);
+      for (const { version } of first) seen.add(version);
+
+      await view.commit('0001', '0002', [
+        put('visit', '2018-02-27', 'k', 'three'),
+        put('other', '2018-02-26', 'k', 'x'),
+      ]);
+      const second = await look(versions(first));
+      expect(second.map(({ part, rows }) => [part, rows])).toEqual([
+        ['2018-02-26', null],
+        ['2018-02-27', [['k', 'three']]],
+      ]);
+
+      // Whatever comes and goes, no version names two contents.
+      let checkpoint = '0002';
+      for (const [index, op] of [
+        del('visit', '2018-02-27', 'k'),
+        put('visit', '2018-02-27', 'k', 'one'),
+        put('visit', '2018-02-27', 'l', 'one'),
+        del('visit', '2018-02-27', 'l'),
+      ].entries()) {
+        const to = `001${index}`;
+        const known = versions(await look());
+        await view.commit(checkpoint, to, [op]);
+        checkpoint = to;
+        const now = await look(known);
+        const changed = now.filter(({ rows }) => rows !== null);
+        expect(changed.map(({ rows }) => rows?.length)).toEqual([[], [1], [2], [1]][index]);
+        for (const { version } of changed) {
+          expect(seen).not.toContain(version);
+          seen.add(version);
+        }
+      }
+      const last = versions(await look());
+      await view.clear();
+      expect(await look(last)).toEqual([]);
+      await view.commit(null, '0001', [put('visit', '2018-02-27', 'k', 'anew')]);
+      expect((await look(last)).map(({ rows }) => rows)).toEqual([[['k', 'anew']]]);
+    });
+
+    it('reads partitions as of one commit while others commit', async () => {
+      const view = freshView();
+      let checkpoint: string | null = null;
+      let at = 0;
+      const commit = async (): Promise<void> => {
+        at += 1;
+        const to = String(at).padStart(4, '0');
+        const value = String(at);
+        await view.commit(checkpoint, to, [put('t', 'a', 'k', value), put('t', 'b', 'k', value)]);
+        checkpoint = to;
+      };
+      await commit();
+      let done = false;
+      const writer = (async () => {
+        while (!done) await commit();
+      })();
+      const known = new Map<string, { version: PartVersion; value: string }>();
+      try {
+        for (let look = 0; look < 40; look += 1) {
+          const parts = await view.partsBetween('t', '', 'z', (part) => known.get(part)?.version);
+          for (const { part, rows, version } of parts) {
+            if (rows !== null) known.set(part, { version, value: rows[0]?.[1] as string });
+          }
+          expect(known.get('a')?.value).toBe(known.get('b')?.value);
+        }
+      } finally {
+        done = true;
+        await writer;
+      }
     });
 
     it('adds up counters and removes one that comes to 0', async () => {
