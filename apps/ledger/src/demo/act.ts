@@ -1,3 +1,4 @@
+import type { ReviewCommand } from '#libs/alert/src/review.js';
 import type { DocumentCommand } from '#libs/policy/src/versioned-document.js';
 import type { DocumentKind } from '#libs/policy/src/document-kinds.js';
 import type { SettingCommand } from '#libs/policy/src/setting.js';
@@ -42,6 +43,7 @@ export type Act =
       readonly command: SettingCommand;
       readonly by: Actor;
     }
+  | { readonly of: 'review'; readonly reviewId: string; readonly command: ReviewCommand; readonly by: Actor }
   /** No command: another life begins. */
   | { readonly of: 'birth'; readonly name: string; readonly life: Life };
 

@@ -1,4 +1,5 @@
-import type { Actor } from '#libs/lead/src/commands.js';
+import type { ReviewCommand } from '#libs/alert/src/review.js';
+import type { Actor, CommandName } from '#libs/lead/src/commands.js';
 import type { BenchmarkDocument, TargetDocument } from '#libs/policy/src/target.js';
 import { benchmarkId, targetId } from '#libs/policy/src/target.js';
 import type { ConfigDocument, DocumentKind } from '#libs/policy/src/document-kinds.js';
@@ -13,7 +14,9 @@ import {
   CURRENCY,
   ENRICHMENT,
   ICP,
+  MANAGERS,
   MARKETER,
+  type Office,
   OFFICES,
   OPS,
   PERSONAS,
@@ -36,7 +39,13 @@ const document = (kind: DocumentKind, id: string, command: DocumentCommand, by: 
   command,
   by,
 });
-const setting = (stream: string, id: string, command: SettingCommand): Act => ({ of: 'setting', stream, id, command, by: OPS }); // prettier-ignore
+const setting = (stream: string, id: string, command: SettingCommand): Act => ({
+  of: 'setting',
+  stream,
+  id,
+  command,
+  by: OPS,
+});
 
 /** What nobody does to a lead: rules and how they change, people who come and go, targets. Begins all other lives. */
 export function* companyLife(random: Random, world: World, leadsPerDay: number): Life {
@@ -53,6 +62,12 @@ export function* companyLife(random: Random, world: World, leadsPerDay: number):
   yield { atMs: next(), act: { of: 'birth', name: 'targets', life: targetLife(world) } };
   yield { atMs: next(), act: { of: 'birth', name: 'rules', life: ruleLife(world) } };
   yield { atMs: next(), act: { of: 'birth', name: 'accounts', life: accountLife(random.fork('accounts'), world) } };
+  for (const office of ['berlin', 'newyork'] as const)
+    yield {
+      atMs: next(),
+      act: { of: 'birth', name: `reviews ${office}`, life: reviewLife(office, random.fork(office), world) },
+    };
+  yield { atMs: next(), act: { of: 'birth', name: 'meetings', life: meetingLife(random.fork('meetings'), world) } };
   yield { atMs: next(), act: { of: 'birth', name: 'leads', life: arrivals(random.fork('leads'), world, leadsPerDay) } };
 }
 
@@ -64,9 +79,9 @@ function* agreed(
   draft: ConfigDocument,
   rescoreExisting?: boolean,
 ): Generator<Act, void> {
-  // prettier-ignore
   yield document(kind, id, { act: 'draft', document: draft });
-  for (const party of ['marketing', 'sales'] as const) yield document(kind, id, { act: 'approve', version, party }, ADMIN); // prettier-ignore
+  for (const party of ['marketing', 'sales'] as const)
+    yield document(kind, id, { act: 'approve', version, party }, ADMIN);
   const rescore = rescoreExisting === undefined ? {} : { rescoreExisting };
   yield document(kind, id, { act: 'activate', version, ...rescore }, ADMIN);
 }
@@ -122,8 +137,20 @@ function* campaignLife(campaign: Campaign, random: Random, world: World): Life {
   const startMs = world.fromMs + from * TWO_YEARS_MS;
   const weeks = (Math.min(to, 1.2) - from) * (TWO_YEARS_MS / DAY_MS / 7);
   const personaId = random.pick(Object.keys(PERSONAS));
-  const plan = { campaignId, name, purpose, channel, audienceSegment: 'mid-market', personaId, budget: money(weeks * weeklyCost) }; // prettier-ignore
-  const send = (atMs: number, act: 'PlanCampaign' | 'LaunchCampaign' | 'RecordCampaignCost' | 'EndCampaign', body: object): Step => ({ atMs, act: { of: 'campaign', name: act, campaignId, body, by: MARKETER } }); // prettier-ignore
+  const plan = {
+    campaignId,
+    name,
+    purpose,
+    channel,
+    audienceSegment: 'mid-market',
+    personaId,
+    budget: money(weeks * weeklyCost),
+  };
+  const send = (
+    atMs: number,
+    act: 'PlanCampaign' | 'LaunchCampaign' | 'RecordCampaignCost' | 'EndCampaign',
+    body: object,
+  ): Step => ({ atMs, act: { of: 'campaign', name: act, campaignId, body, by: MARKETER } });
   yield send(Math.max(world.fromMs + HOUR_MS, startMs - 2 * DAY_MS), 'PlanCampaign', plan);
   yield send(startMs, 'LaunchCampaign', {});
   let atMs = startMs;
@@ -143,7 +170,14 @@ function* targetLife(world: World): Life {
   let atMs = world.fromMs + HOUR_MS;
   const set = (one: TargetDocument, reason?: string): Step => {
     const id = targetId(one);
-    return { atMs, act: setting(`target-${id}`, id, { act: 'set-target', document: one, ...(reason === undefined ? {} : { reason }) }) }; // prettier-ignore
+    return {
+      atMs,
+      act: setting(`target-${id}`, id, {
+        act: 'set-target',
+        document: one,
+        ...(reason === undefined ? {} : { reason }),
+      }),
+    };
   };
   for (let n = 0; n < 14; n++) {
     const period = `${year}-Q${quarter}`;
@@ -167,7 +201,8 @@ function* ruleLife(world: World): Life {
   yield { atMs, act: document('pipelines', 'default', { act: 'draft', document: { ...secondPipeline } }) };
   yield { atMs: atMs + HOUR_MS, act: document('pipelines', 'default', { act: 'activate', version: 3 }) };
   atMs = at(0.64);
-  for (const act of agreed('scoring-models', 'default', 2, { ...secondModel }, true)) yield { atMs: (atMs += HOUR_MS), act }; // prettier-ignore
+  for (const act of agreed('scoring-models', 'default', 2, { ...secondModel }, true))
+    yield { atMs: (atMs += HOUR_MS), act };
 }
 
 /** What is learnt of companies: research, new figures, two that turn out to be one, roles in the buying group. */
@@ -182,8 +217,22 @@ function* accountLife(random: Random, world: World): Life {
     }
     const { accountId, employees, revenueMinor } = random.pick(known);
     const [leadId] = world.leadsOfAccount.get(accountId) ?? [];
-    const kind = n % 60 === 0 ? 'merge' : random.choose([['figures', 30], ['research', 34], ['role', 30], ['nurture', 6]] as const); // prettier-ignore
-    const act = (name: Extract<Act, { of: 'account' }>['name'], body: object, by: Actor): Act => ({ of: 'account', name, accountId, body, by }); // prettier-ignore
+    const kind =
+      n % 60 === 0
+        ? 'merge'
+        : random.choose([
+            ['figures', 30],
+            ['research', 34],
+            ['role', 30],
+            ['nurture', 6],
+          ] as const);
+    const act = (name: Extract<Act, { of: 'account' }>['name'], body: object, by: Actor): Act => ({
+      of: 'account',
+      name,
+      accountId,
+      body,
+      by,
+    });
     if (kind === 'merge') {
       const survivor = known.find((other) => other.accountId !== accountId)!;
       const merged = yield { atMs, act: act('MergeAccount', { survivorId: survivor.accountId }, OPS) };
@@ -221,5 +270,54 @@ export function* arrivals(random: Random, world: World, perDay: number, startMs 
     if (new Date(atMs).getUTCHours() < 6 && random.chance(0.8)) atMs += 7 * HOUR_MS;
     const life = new LeadLife(world, random.fork(`lead ${n}`), atMs).live();
     yield { atMs, act: { of: 'birth', name: `lead ${n}`, life } };
+  }
+}
+
+/** Every week: what nobody has touched for too long is dropped, taken up again or kept for a reason (EP-15). */
+function* reviewLife(office: Office, random: Random, world: World): Life {
+  const { teamId } = OFFICES[office];
+  const by = MANAGERS[office];
+  let atMs = world.afterOffice(office, world.fromMs + 5 * DAY_MS, 1);
+  for (; !world.isPresent; atMs = world.afterOffice(office, atMs + 6.2 * DAY_MS, 1)) {
+    const reviewId = random.uuid();
+    const say = (command: ReviewCommand): Step => ({ atMs, act: { of: 'review', reviewId, command, by } });
+    yield say({ name: 'ScheduleReview', body: { reviewId, teamId } });
+    const decided = new Set<string>();
+    const undecided = () => world.staleOf(teamId).find(({ leadId }) => !decided.has(leadId));
+    // Whatever goes stale during the review is decided about too.
+    for (let stale = undecided(); stale !== undefined; stale = undecided()) {
+      const { leadId, state } = stale;
+      decided.add(leadId);
+      atMs += 60_000;
+      const leaves = state === 'RECYCLED' && random.chance(0.66);
+      const decision = leaves ? 'remove' : random.chance(0.6) ? 're_engage' : 'keep';
+      yield say({ name: 'RecordFinding', body: { leadId, finding: 'stale', decision } });
+      atMs += 60_000;
+      const lead = (name: CommandName, body: object, actor = by): Step => ({
+        atMs,
+        act: { of: 'lead', name, leadId, body, by: actor },
+      });
+      if (leaves) yield lead('DisqualifyLead', { reasonCode: 'no_need' }, OPS);
+      else if (decision === 're_engage')
+        yield lead('LogContactAttempt', { channel: 'phone', outcome: 'voicemail', intent: 'follow_up' });
+    }
+    yield say({ name: 'CompleteReview', body: {} });
+  }
+}
+
+/** Both teams about their agreement, every four weeks. */
+function* meetingLife(random: Random, world: World): Life {
+  let atMs = world.fromMs + 20 * DAY_MS;
+  for (; !world.isPresent; atMs = world.afterOffice('berlin', atMs + 27 * DAY_MS, 3)) {
+    const agreementChangesProposed = random.chance(0.2) ? 1 : 0;
+    const body = {
+      attendees: ['marketing', 'sales'],
+      topics: ['Rejected handoffs of the month'],
+      agreementChangesProposed,
+    };
+    yield {
+      atMs,
+      act: { of: 'review', reviewId: 'alignment', command: { name: 'HoldAlignmentMeeting', body }, by: OPS },
+    };
   }
 }

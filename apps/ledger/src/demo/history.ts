@@ -4,6 +4,7 @@ import { AccountCommands } from '#apps/api/src/accounts/account-commands.js';
 import { Accounts } from '#apps/api/src/accounts/accounts.js';
 import { LeadCommands, type LeadCommandAnswer, type LeadCommandInput } from '#apps/api/src/commands/lead-commands.js';
 import { leadStream } from '#apps/api/src/commands/lead-streams.js';
+import { Alerts } from '#apps/api/src/alerts/alerts.js';
 import { ConfigCommands } from '#apps/api/src/config/config-commands.js';
 import { Policies } from '#apps/api/src/policies.js';
 import { RepProcess } from '#apps/worker/src/rep-process.js';
@@ -13,8 +14,10 @@ import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { Turns } from '#libs/event-log/src/handle-command.js';
 import { derivedId } from '#libs/event-log/src/ids.js';
 import { LeadError } from '#libs/lead/src/errors.js';
+import { mayGoStale } from '#libs/lead/src/silence.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import { TestClock } from '#libs/platform/src/clock.js';
+import { makeLogger } from '#libs/platform/src/logging.js';
 import type { Settings } from '#libs/platform/src/settings.js';
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { KeyVault } from '#libs/privacy/src/key-vault.js';
@@ -23,7 +26,7 @@ import type { Act, Done } from './act.js';
 import { companyLife } from './company-life.js';
 import { DueLeads } from './due-leads.js';
 import { Random } from './random.js';
-import { Staff } from './staff.js';
+import { type Doors, Staff } from './staff.js';
 import { ToldAccounts } from './told-accounts.js';
 import { DAY_MS, World } from './world.js';
 import { WriteBehindLog } from './write-behind-log.js';
@@ -38,7 +41,7 @@ export interface HistoryOptions {
   readonly days: number;
   /** New leads a day in a common week; default: as many as keep a sales team of six busy. */
   readonly leadsPerDay?: number;
-  onProgress?(doneDays: number, days: number): void;
+  readonly onProgress?: (doneDays: number, days: number) => void;
 }
 
 export interface History {
@@ -101,8 +104,17 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
     const accountCommands = new AccountCommands(accounts, policies, log, clock, { testClock: true } as Settings);
     // No version of the demo's pipeline takes a stage away, so no deal ever moves by it.
     const noDeals = () => Promise.resolve([]);
-    const config = new ConfigCommands({ log, clock, policies, openDeals: noDeals, moveDeals: noDeals, testClock: true }); // prettier-ignore
+    const config = new ConfigCommands({
+      log,
+      clock,
+      policies,
+      openDeals: noDeals,
+      moveDeals: noDeals,
+      testClock: true,
+    });
 
+    const random = new Random(seed);
+    const world = new World(random, fromMs);
     const due = new DueLeads(policies.book);
     /** Open leads by owner, as the read models of a running ledger have them. */
     const owners = new Map<string, string>();
@@ -110,12 +122,22 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
       const lead = leads.streams.runtime.cache.get(leadStream(leadId))?.state;
       if (lead === undefined) return;
       due.note(lead, clock.nowMs());
+      const { onHold, silence, state, teamId } = lead;
+      if (state !== null) world.states.set(leadId, state);
+      if (silence?.wentStale === true && onHold === null && teamId !== null && state !== null && mayGoStale(state))
+        world.stale.set(leadId, { teamId, state });
+      else world.stale.delete(leadId);
       if (lead.ownerId !== null && lead.state !== null && !CLOSED.has(lead.state)) owners.set(leadId, lead.ownerId);
       else owners.delete(leadId);
     };
-    const random = new Random(seed);
-    const world = new World(random, fromMs);
-    const staff = new Staff({ leads, accounts: accountCommands, config }, seedId(seed));
+    const alerts = new Alerts(log, clock, makeLogger('error', 'demo'), { testClock: true });
+    const review: Doors['review'] = async (reviewId, command, by, commandId) => {
+      const about = command.name === 'CompleteReview' ? (alerts.reviews.get(reviewId).teamId ?? '') : '';
+      const staleLeads = world.staleOf(about).map(({ leadId }) => leadId);
+      const knowsTeam = (teamId: string) => policies.book.team(teamId) !== null;
+      return alerts.review(reviewId, command, by, commandId, { knowsTeam, staleLeads });
+    };
+    const staff = new Staff({ leads, accounts: accountCommands, config, review }, seedId(seed));
     staff.begin('company', companyLife(random.fork('company'), world, options.leadsPerDay ?? LEADS_PER_DAY));
 
     // Whatever works through many leads at once works through them one after the other here: the order stays the same.
@@ -127,17 +149,31 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
       testClock: true,
       leadsOf: (accountId) => Promise.resolve(world.leadsOfAccount.get(accountId) ?? []),
       accountsWithLeads: () => Promise.resolve([...world.leadsOfAccount.keys()]),
-      assessAccount: (id, commandId) => accountCommands.account({ name: 'AssessAccountIcp', id, body: {}, commandId, actor: { type: 'system', id: 'system:icp', role: 'system', teams: [] } }), // prettier-ignore
+      assessAccount: (id, commandId) =>
+        accountCommands.account({
+          name: 'AssessAccountIcp',
+          id,
+          body: {},
+          commandId,
+          actor: { type: 'system', id: 'system:icp', role: 'system', teams: [] },
+        }),
       execute: (command) => execute({ ...command, source: { system: 'worker' } }),
     });
-    const rescoring = new Rescoring({ log, models: policies.models, nowMs: () => clock.nowMs(), testClock: true, execute }); // prettier-ignore
+    const rescoring = new Rescoring({
+      log,
+      models: policies.models,
+      nowMs: () => clock.nowMs(),
+      testClock: true,
+      execute,
+    });
 
     const reps = new RepProcess({
       log,
       nowMs: () => clock.nowMs(),
       testClock: true,
       policies: () => Promise.resolve(policies.book),
-      leadsOf: (ownerId) => Promise.resolve([...owners].flatMap(([leadId, owner]) => (owner === ownerId ? leadId : [])).sort()), // prettier-ignore
+      leadsOf: (ownerId) =>
+        Promise.resolve([...owners].flatMap(([leadId, owner]) => (owner === ownerId ? leadId : [])).sort()),
       execute,
     });
 
@@ -148,7 +184,10 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
         await rescoring.round();
       if (act.of === 'setting' && act.command.act === 'leave') await reps.round();
       if (act.of !== 'account' || !world.leadsOfAccount.has(act.accountId)) return;
-      const written = await log.readStream(`account-${act.accountId}`, { direction: 'backwards', limit: events.length + 1 }); // prettier-ignore
+      const written = await log.readStream(`account-${act.accountId}`, {
+        direction: 'backwards',
+        limit: events.length + 1,
+      });
       for (const event of written.toReversed())
         if (FOLLOWED.has(event.type) && events.some(({ eventId }) => eventId === event.id)) await told.tell(event);
     };
@@ -164,7 +203,14 @@ export async function simulateHistory(options: HistoryOptions): Promise<History>
         clock.set(Math.max(clock.nowMs(), overdue.atMs));
         const commandId = derivedId(`settle ${settled++}`, seedId(seed));
         const { leadId } = overdue;
-        await leads.execute({ name: 'SettleClocks', leadId, body: {}, commandId, actor: SWEEPER, source: { system: 'worker' } }); // prettier-ignore
+        await leads.execute({
+          name: 'SettleClocks',
+          leadId,
+          body: {},
+          commandId,
+          actor: SWEEPER,
+          source: { system: 'worker' },
+        });
         continue;
       }
       staff.agenda.take();

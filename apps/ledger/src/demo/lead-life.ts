@@ -80,7 +80,7 @@ export class LeadLife {
   #seller: Seller | null = null;
   #t: number;
   #leadId = '';
-  #state: LeadStateName | null = null;
+  #told: LeadStateName | null = null;
   #cycle = 1;
   #raised = false;
   #amountMinor = 0;
@@ -192,7 +192,9 @@ export class LeadLife {
         captureMethod: kind === 'outbound' ? 'cold_outreach' : channel === 'event' ? 'event' : 'form',
         interest: kind === 'active' ? { kind, request } : { kind: kind === 'none' ? 'none' : 'passive' },
         source: { channel, ...(campaign === null ? {} : { campaignId: campaign.campaignId }) },
-        consents: this.#mailed ? [{ purpose: 'email_marketing', basis: 'consent', textVersion: '2', doubleOptIn: true }] : [{ purpose: 'sharing', basis: 'legitimate_interest', textVersion: '2' }], // prettier-ignore
+        consents: this.#mailed
+          ? [{ purpose: 'email_marketing', basis: 'consent', textVersion: '2', doubleOptIn: true }]
+          : [{ purpose: 'sharing', basis: 'legitimate_interest', textVersion: '2' }],
       },
       by: kind === 'outbound' ? MARKETER : WEBSITE,
     });
@@ -201,7 +203,12 @@ export class LeadLife {
     world.atCompany(accountId, this.#leadId);
     if (random.chance(0.035)) {
       this.#t += random.between(0.1, 4) * DAY_MS;
-      const reason = random.choose([['fake_details', 3], ['bot', 2], ['spam', 3], ['no_interaction', 2]] as const); // prettier-ignore
+      const reason = random.choose([
+        ['fake_details', 3],
+        ['bot', 2],
+        ['spam', 3],
+        ['no_interaction', 2],
+      ] as const);
       yield* this.#lead('MarkJunk', { reasonCode: reason }, MARKETER);
       return;
     }
@@ -212,7 +219,12 @@ export class LeadLife {
       yield { atMs: this.#t, act: { of: 'birth', name: 'duplicate', life } };
     }
     this.#t += random.between(0.02, kind === 'active' ? 0.1 : 1.5) * DAY_MS;
-    if (random.chance(0.86)) yield* this.#lead('IdentifyRole', { role: this.#person.role, provider: 'company-data', confidence: 0.9 }, ENRICHMENT); // prettier-ignore
+    if (random.chance(0.86))
+      yield* this.#lead(
+        'IdentifyRole',
+        { role: this.#person.role, provider: 'company-data', confidence: 0.9 },
+        ENRICHMENT,
+      );
     if (random.chance(0.7)) {
       this.#t += 60_000;
       yield* this.#lead('AssignPersona', { personaId: PERSONA_OF[this.#person.role], confidence: 0.8 }, MARKETER);
@@ -248,7 +260,11 @@ export class LeadLife {
       const campaigns = this.world.running(this.#t);
       const campaignId = campaigns.length > 0 && random.chance(0.25) ? random.pick(campaigns).campaignId : undefined;
       const count = kind === 'page_view' ? random.whole(1, 5) : 1;
-      yield* this.#lead('RecordBehaviour', { kind, count, ...(campaignId === undefined ? {} : { campaignId }) }, WEBSITE); // prettier-ignore
+      yield* this.#lead(
+        'RecordBehaviour',
+        { kind, count, ...(campaignId === undefined ? {} : { campaignId }) },
+        WEBSITE,
+      );
       if (random.chance(0.012)) {
         yield* this.#leave();
         isNurtured = false;
@@ -266,7 +282,13 @@ export class LeadLife {
       return this.#isState('MQL');
     }
     if (random.chance(0.09)) {
-      const reasonCode = random.pick(['industry_not_served', 'company_too_small', 'competitor', 'student', 'no_need'] as const); // prettier-ignore
+      const reasonCode = random.pick([
+        'industry_not_served',
+        'company_too_small',
+        'competitor',
+        'student',
+        'no_need',
+      ] as const);
       yield* this.#lead('DisqualifyLead', { reasonCode }, MARKETER);
       return false;
     }
@@ -283,8 +305,9 @@ export class LeadLife {
     const { random } = this;
     if (!random.chance(share)) return false;
     this.#t = this.world.afterOffice('berlin', this.#t + random.between(40, 95) * DAY_MS, 2);
+    if (!this.#isBeforeMql() && !this.#isState('RECYCLED')) return false;
     if (this.#isBeforeMql() && random.chance(0.25))
-      yield* this.#lead('MarkJunk', { reasonCode: 'no_interaction' }, MARKETER); // prettier-ignore
+      yield* this.#lead('MarkJunk', { reasonCode: 'no_interaction' }, MARKETER);
     else yield* this.#lead('DisqualifyLead', { reasonCode: random.chance(0.7) ? 'no_need' : 'no_value_fit' }, MARKETER);
     return false;
   }
@@ -301,7 +324,11 @@ export class LeadLife {
     yield* this.#attempt('connected');
     yield* this.#lead('LogResponse', { channel: 'phone', sentiment: 'positive' }, sellerActor(seller));
     this.#t += 20 * 60_000;
-    yield* this.#lead('MarkSQL', { qualification: this.#answers(), timingHorizonDays: 30, skipRule: 'inbound_hand_raise' }, sellerActor(seller)); // prettier-ignore
+    yield* this.#lead(
+      'MarkSQL',
+      { qualification: this.#answers(), timingHorizonDays: 30, skipRule: 'inbound_hand_raise' },
+      sellerActor(seller),
+    );
     if (this.#isState('SQL')) return true;
     this.#raised = false;
     return true;
@@ -335,9 +362,22 @@ export class LeadLife {
       if (random.chance(0.008)) yield* this.#void(done, 'AcceptedBySales', 'Accepted the wrong lead');
       return true;
     }
-    const reasonCode = random.choose([['icp_mismatch', 24], ['below_threshold', 18], ['bad_data', 16], ['no_interest_confirmed', 22], ['wrong_contact', 12], ['territory', 4], ['duplicate', 4]] as const); // prettier-ignore
-    const failedCriteria = reasonCode === 'icp_mismatch' ? ['icp_employees'] : reasonCode === 'wrong_contact' ? ['role_decision_maker'] : []; // prettier-ignore
-    yield* this.#lead('RejectLead', { reasonCode, failedCriteria, suggestion: 'Talk to them again in spring' }, sellerActor(seller)); // prettier-ignore
+    const reasonCode = random.choose([
+      ['icp_mismatch', 24],
+      ['below_threshold', 18],
+      ['bad_data', 16],
+      ['no_interest_confirmed', 22],
+      ['wrong_contact', 12],
+      ['territory', 4],
+      ['duplicate', 4],
+    ] as const);
+    const failedCriteria =
+      reasonCode === 'icp_mismatch' ? ['icp_employees'] : reasonCode === 'wrong_contact' ? ['role_decision_maker'] : [];
+    yield* this.#lead(
+      'RejectLead',
+      { reasonCode, failedCriteria, suggestion: 'Talk to them again in spring' },
+      sellerActor(seller),
+    );
     world.disown(seller.repId, this.#leadId);
     return this.#isState('RECYCLED');
   }
@@ -350,10 +390,14 @@ export class LeadLife {
     const isBad = world.isBad(this.#t);
     const acceptedMs = this.#t;
     const dueMs = world.afterWeekdays(office, acceptedMs, 48);
-    const fate = random.choose([['in_time', isBad ? 80 : 91], ['late', isBad ? 16 : 6.5], ['told_late', 2.5]] as const); // prettier-ignore
+    const fate = random.choose([
+      ['in_time', isBad ? 80 : 91],
+      ['late', isBad ? 16 : 6.5],
+      ['told_late', 2.5],
+    ] as const);
     let occurredAt: string | undefined;
     if (fate === 'in_time')
-      this.#t = Math.min(world.afterOffice(office, acceptedMs, random.around(3.4, 0.9)), dueMs - HOUR_MS); // prettier-ignore
+      this.#t = Math.min(world.afterOffice(office, acceptedMs, random.around(3.4, 0.9)), dueMs - HOUR_MS);
     else this.#t = world.afterOffice(office, dueMs + HOUR_MS, fate === 'late' ? random.around(5) : 0.4);
     if (fate === 'told_late' && !world.isPresent) occurredAt = iso(dueMs - random.between(1, 6) * HOUR_MS);
     if (random.chance(0.8)) yield* this.#verifyPerson();
@@ -361,7 +405,15 @@ export class LeadLife {
     const patience = 6;
     for (let attempt = 1; attempt <= patience && !answered && this.#isState('SAL'); attempt++) {
       answered = random.chance(attempt === 1 ? 0.4 : 0.33);
-      const outcome = answered ? 'connected' : random.choose([['no_answer', 40], ['voicemail', 24], ['sent', 32], ['bounced', 2], ['wrong_person', 2]] as const); // prettier-ignore
+      const outcome = answered
+        ? 'connected'
+        : random.choose([
+            ['no_answer', 40],
+            ['voicemail', 24],
+            ['sent', 32],
+            ['bounced', 2],
+            ['wrong_person', 2],
+          ] as const);
       yield* this.#attempt(outcome, attempt, attempt === 1 ? occurredAt : undefined);
       if (answered) break;
       if (attempt === 3 && random.chance(0.04)) {
@@ -410,8 +462,17 @@ export class LeadLife {
     }
     const challengeCode = random.pick(CHALLENGES);
     const interestedInBuying = random.chance(0.7) ? 'yes' : 'unknown';
-    yield* this.#lead('IdentifyGoal', { goal: 'See every order in one place before the month ends', challengeCode, interestedInBuying }, this.#by()); // prettier-ignore
-    if (random.chance(0.5)) yield* this.#lead('AssessIntent', { level: random.pick(['low', 'medium', 'high'] as const), channel }, this.#by()); // prettier-ignore
+    yield* this.#lead(
+      'IdentifyGoal',
+      { goal: 'See every order in one place before the month ends', challengeCode, interestedInBuying },
+      this.#by(),
+    );
+    if (random.chance(0.5))
+      yield* this.#lead(
+        'AssessIntent',
+        { level: random.pick(['low', 'medium', 'high'] as const), channel },
+        this.#by(),
+      );
     if (random.chance(0.45)) {
       const rate = () => random.whole(0, 3);
       const body = {
@@ -424,11 +485,17 @@ export class LeadLife {
       };
       yield* this.#lead('AnswerBuyingQuestions', body, this.#by());
     }
-    if (random.chance(0.3)) yield* this.#lead('ObserveJourneyStage', { stage: 'decision', basis: 'conversation' }, this.#by()); // prettier-ignore
+    if (random.chance(0.3))
+      yield* this.#lead('ObserveJourneyStage', { stage: 'decision', basis: 'conversation' }, this.#by());
     if (met === 'unsuccessful' || !random.chance(this.world.isBad(this.#t) ? 0.5 : 0.64)) return false;
     this.#t = this.world.afterOffice(office, this.#t, random.around(9, 0.8));
-    const done = yield* this.#lead('MarkSQL', { qualification: this.#answers(), timingHorizonDays: random.whole(14, 120) }, this.#by()); // prettier-ignore
-    if (this.#isState('SQL') && random.chance(0.01)) yield* this.#void(done, 'MarkedSQL', 'Budget was of another project'); // prettier-ignore
+    const done = yield* this.#lead(
+      'MarkSQL',
+      { qualification: this.#answers(), timingHorizonDays: random.whole(14, 120) },
+      this.#by(),
+    );
+    if (this.#isState('SQL') && random.chance(0.01))
+      yield* this.#void(done, 'MarkedSQL', 'Budget was of another project');
     return this.#isState('SQL') || this.#isState('SAL');
   }
 
@@ -436,17 +503,29 @@ export class LeadLife {
     const { random } = this;
     this.#t = this.world.afterOffice(this.#company.office, this.#t, random.around(10));
     if (random.chance(0.26)) {
-      const reasonCode = random.choose([['no_need', 30], ['no_value_fit', 24], ['no_authority', 18], ['revenue_below_minimum', 16], ['competitor', 12]] as const); // prettier-ignore
+      const reasonCode = random.choose([
+        ['no_need', 30],
+        ['no_value_fit', 24],
+        ['no_authority', 18],
+        ['revenue_below_minimum', 16],
+        ['competitor', 12],
+      ] as const);
       yield* this.#lead('DisqualifyLead', { reasonCode }, this.#by());
       return false;
     }
-    const reason = random.choose([['no_initiative', 40], ['timing', 24], ['no_budget_now', 18], ['needs_education', 18]] as const); // prettier-ignore
+    const reason = random.choose([
+      ['no_initiative', 40],
+      ['timing', 24],
+      ['no_budget_now', 18],
+      ['needs_education', 18],
+    ] as const);
     yield* this.#recycle(reason);
     return true;
   }
 
   *#recycle(reasonCode: string): Steps {
-    const override = reasonCode === 'unresponsive' ? { override: { reason: 'Six tries over three weeks are enough' } } : {}; // prettier-ignore
+    const override =
+      reasonCode === 'unresponsive' ? { override: { reason: 'Six tries over three weeks are enough' } } : {};
     const by = reasonCode === 'unresponsive' ? MANAGERS[this.#company.office] : this.#by();
     const revisitOn = isoDate(this.world.ahead(this.#t, this.random.whole(30, 120)));
     yield* this.#lead('RecycleLead', { reasonCode, nurtureTrackId: 'stay-in-touch', revisitOn, ...override }, by);
@@ -497,7 +576,12 @@ export class LeadLife {
         if (random.chance(0.35)) yield* this.#changeAmount();
       }
       if (stage === 'quote_presented') {
-        const body = { challengesAddressed: [random.pick(CHALLENGES)], costIncluded: true, implementationSteps: true, expectedRoi: 140 }; // prettier-ignore
+        const body = {
+          challengesAddressed: [random.pick(CHALLENGES)],
+          costIncluded: true,
+          implementationSteps: true,
+          expectedRoi: 140,
+        };
         yield* this.#lead('SendProposal', body, this.#by());
       }
       if (stage === 'negotiation' && random.chance(0.6)) yield* this.#object();
@@ -510,7 +594,8 @@ export class LeadLife {
       if (!random.chance(Math.min(0.97, passes * luck ** 0.5))) return yield* this.#lose(n);
       const following = stages[n + 1];
       if (following === undefined) break;
-      if (random.chance(0.01)) yield* this.#lead('ReturnToQualification', { reasonCode: 'requirements_changed' }, this.#by()); // prettier-ignore
+      if (random.chance(0.01))
+        yield* this.#lead('ReturnToQualification', { reasonCode: 'requirements_changed' }, this.#by());
       if (!this.#isState('OPPORTUNITY')) return yield* this.#requalify();
       yield* this.#lead('ChangeDealStage', { to: following[0] }, this.#by());
     }
@@ -521,10 +606,25 @@ export class LeadLife {
 
   *#lose(stage: number): Steps<boolean> {
     const { random } = this;
-    const early = [['no_budget', 22], ['no_decision', 26], ['timing', 16], ['unresponsive', 14], ['decision_maker_left', 9], ['product_gap', 8], ['price', 5]] as const; // prettier-ignore
-    const late = [['price', 36], ['competitor', 30], ['no_decision', 14], ['decision_maker_left', 10], ['product_gap', 10]] as const; // prettier-ignore
+    const early = [
+      ['no_budget', 22],
+      ['no_decision', 26],
+      ['timing', 16],
+      ['unresponsive', 14],
+      ['decision_maker_left', 9],
+      ['product_gap', 8],
+      ['price', 5],
+    ] as const;
+    const late = [
+      ['price', 36],
+      ['competitor', 30],
+      ['no_decision', 14],
+      ['decision_maker_left', 10],
+      ['product_gap', 10],
+    ] as const;
     const reasonCode = random.choose<string>(stage < 2 ? early : late);
-    const competitor = reasonCode === 'competitor' ? { competitor: random.pick(['Planwise', 'Orderly', 'Gridbase']) } : {}; // prettier-ignore
+    const competitor =
+      reasonCode === 'competitor' ? { competitor: random.pick(['Planwise', 'Orderly', 'Gridbase']) } : {};
     yield* this.#lead('LoseDeal', { reasonCode, ...competitor }, this.#by());
     return this.#isState('LOST');
   }
@@ -538,7 +638,11 @@ export class LeadLife {
       yield* this.#lead('LoseDeal', { reasonCode: 'decision_maker_left' }, this.#by());
       return this.#isState('LOST');
     }
-    yield* this.#lead('AnswerQualification', { answers: { authority: { value: 'yes', note: 'The successor decides' } } }, this.#by()); // prettier-ignore
+    yield* this.#lead(
+      'AnswerQualification',
+      { answers: { authority: { value: 'yes', note: 'The successor decides' } } },
+      this.#by(),
+    );
     yield* this.#lead('ResumeOpportunity', {}, this.#by());
     if (!this.#isState('OPPORTUNITY')) return false;
     this.#t = world.afterOffice(this.#company.office, this.#t + random.around(10) * DAY_MS, 2);
@@ -571,7 +675,11 @@ export class LeadLife {
 
   *#object(): Steps {
     const code = this.random.pick(['price', 'security', 'effort'] as const);
-    const raised = yield* this.#lead('RaiseObjection', { code, objectionId: `objection-${this.#number}-${this.#cycle}` }, this.#by()); // prettier-ignore
+    const raised = yield* this.#lead(
+      'RaiseObjection',
+      { code, objectionId: `objection-${this.#number}-${this.#cycle}` },
+      this.#by(),
+    );
     if (raised.refused !== null || this.random.chance(0.1)) return;
     this.#t = this.world.afterOffice(this.#company.office, this.#t, this.random.around(7));
     const body = { objectionId: `objection-${this.#number}-${this.#cycle}`, how: 'A reference customer called them' };
@@ -581,7 +689,13 @@ export class LeadLife {
   /** Told of the account; the ledger carries it to every open deal there (EP-12). */
   *#decisionMakerLeaves(): Steps {
     const { accountId } = this.#company;
-    yield* this.#act({ of: 'account', name: 'RecordDecisionMakerLeft', accountId, body: { leadId: this.#leadId }, by: this.#by() }); // prettier-ignore
+    yield* this.#act({
+      of: 'account',
+      name: 'RecordDecisionMakerLeft',
+      accountId,
+      body: { leadId: this.#leadId },
+      by: this.#by(),
+    });
     this.#t += 5 * 60_000;
     yield* this.#lead('AssessIntent', { level: 'low', channel: 'phone' }, this.#by());
   }
@@ -591,8 +705,10 @@ export class LeadLife {
   *#takeUpAgain(): Steps<boolean> {
     const { random, world } = this;
     this.#t = world.afterOffice('berlin', this.#t, random.chance(0.86) ? random.around(13) : random.between(42, 70));
-    const enrolled = this.#mailed && (yield* this.#lead('EnrolInNurture', { trackId: 'stay-in-touch' }, MARKETER)).refused === null; // prettier-ignore
-    if (!enrolled) yield* this.#lead('LogNurtureTouch', { trackId: 'stay-in-touch', channel: 'phone', oneToMany: false }, MARKETER); // prettier-ignore
+    const enrolled =
+      this.#mailed && (yield* this.#lead('EnrolInNurture', { trackId: 'stay-in-touch' }, MARKETER)).refused === null;
+    if (!enrolled)
+      yield* this.#lead('LogNurtureTouch', { trackId: 'stay-in-touch', channel: 'phone', oneToMany: false }, MARKETER);
     if (this.#cycle >= 3) return yield* this.#cleanUp(0.85);
     this.#cycle += 1;
     const isBack = random.chance(0.4);
@@ -600,14 +716,16 @@ export class LeadLife {
       this.#t += random.around(isBack ? 15 : 26, 0.4) * DAY_MS;
       if (enrolled) yield* this.#lead('LogNurtureTouch', { channel: 'email' }, MAILER);
       this.#t += random.between(1, 40) * HOUR_MS;
-      if (isBack && this.#isState('RECYCLED')) yield* this.#lead('RecordBehaviour', { kind: random.choose(VISITS.hot) }, WEBSITE); // prettier-ignore
+      if (isBack && this.#isState('RECYCLED'))
+        yield* this.#lead('RecordBehaviour', { kind: random.choose(VISITS.hot) }, WEBSITE);
     }
     if (!isBack) return yield* this.#cleanUp(0.85);
     for (let visit = 0; visit < 4 && this.#isState('RECYCLED'); visit++) {
       this.#t += random.around(1.5) * DAY_MS;
       yield* this.#lead('RecordBehaviour', { kind: random.choose(VISITS.hot) }, WEBSITE);
     }
-    if (this.#isState('RECYCLED')) yield* this.#lead('MarkMQL', { reason: 'Their project starts next quarter' }, MARKETER); // prettier-ignore
+    if (this.#isState('RECYCLED'))
+      yield* this.#lead('MarkMQL', { reason: 'Their project starts next quarter' }, MARKETER);
     return this.#isState('MQL');
   }
 
@@ -632,11 +750,24 @@ export class LeadLife {
     const satisfaction = Math.min(10, Math.max(2, Math.round(random.around(8.3, 0.18))));
     yield* this.#lead('LogPostSaleFollowUp', { channel: 'phone', satisfaction }, this.#by());
     this.#t += random.between(10, 40) * DAY_MS;
-    if (random.chance(0.5)) yield* this.#lead('RecordFeedback', { about: random.pick(['product', 'service', 'sales_process'] as const), rating: satisfaction, note: 'Setting up was quick' }, this.#by()); // prettier-ignore
+    if (random.chance(0.5))
+      yield* this.#lead(
+        'RecordFeedback',
+        {
+          about: random.pick(['product', 'service', 'sales_process'] as const),
+          rating: satisfaction,
+          note: 'Setting up was quick',
+        },
+        this.#by(),
+      );
     if (this.#cycle >= 3 || !random.chance(0.25)) return false;
     this.#cycle += 1;
     this.#t += random.around(120, 0.4) * DAY_MS;
-    yield* this.#lead('MarkServiceQualified', { offer: random.pick(['upgrade', 'cross_sell'] as const), note: 'Wants a second site' }, MARKETER); // prettier-ignore
+    yield* this.#lead(
+      'MarkServiceQualified',
+      { offer: random.pick(['upgrade', 'cross_sell'] as const), note: 'Wants a second site' },
+      MARKETER,
+    );
     return this.#isState('MQL');
   }
 
@@ -666,7 +797,13 @@ export class LeadLife {
   #answers() {
     const note = 'Said so in the discovery call';
     const yes = { value: 'yes', note };
-    return { interest: yes, need: yes, budget: yes, authority: yes, timing: { value: this.random.chance(0.8) ? 'yes' : 'no', note } }; // prettier-ignore
+    return {
+      interest: yes,
+      need: yes,
+      budget: yes,
+      authority: yes,
+      timing: { value: this.random.chance(0.8) ? 'yes' : 'no', note },
+    };
   }
 
   *#verifyPerson(): Steps {
@@ -677,17 +814,29 @@ export class LeadLife {
   *#attempt(outcome: string, sequenceStep?: number, occurredAt?: string): Steps {
     const channel = sequenceStep !== undefined && sequenceStep % 2 === 0 ? 'email' : 'phone';
     const durationS = outcome === 'connected' ? { durationS: this.random.whole(90, 1500) } : {};
-    const body = { channel, outcome, intent: 'discover', ...durationS, ...(sequenceStep === undefined ? {} : { sequenceStep }), ...(occurredAt === undefined ? {} : { occurredAt }) }; // prettier-ignore
+    const body = {
+      channel,
+      outcome,
+      intent: 'discover',
+      ...durationS,
+      ...(sequenceStep === undefined ? {} : { sequenceStep }),
+      ...(occurredAt === undefined ? {} : { occurredAt }),
+    };
     const done = yield* this.#lead('LogContactAttempt', body, this.#by());
     if (done.refused === null && this.random.chance(0.006) && !this.world.isPresent) yield* this.#correct(done);
   }
 
   *#correct({ events }: Done): Steps {
-    const [attempt] = events.filter(({ type }) => type === 'ContactAttempted');
+    const attempt = events.find(({ type }) => type === 'ContactAttempted');
     if (attempt === undefined) return;
     const occurredMs = this.#t;
     this.#t += 40 * 60_000;
-    const body = { eventId: attempt.eventId, new: iso(occurredMs - 25 * 60_000), reason: 'The call was before lunch', approvedBy: OPS_LEAD }; // prettier-ignore
+    const body = {
+      eventId: attempt.eventId,
+      new: iso(occurredMs - 25 * 60_000),
+      reason: 'The call was before lunch',
+      approvedBy: OPS_LEAD,
+    };
     yield* this.#lead('CorrectOccurredAt', body, OPS);
   }
 
@@ -697,6 +846,10 @@ export class LeadLife {
     this.#t += this.random.between(0.3, 3) * HOUR_MS;
     yield* this.#lead('VoidTransition', { eventId: transition.eventId, reason, approvedBy: OPS_LEAD }, OPS);
     this.#restored = this.#isState('MQL');
+  }
+
+  get #state(): LeadStateName | null {
+    return this.world.states.get(this.#leadId) ?? this.#told;
   }
 
   #isState(state: LeadStateName): boolean {
@@ -713,7 +866,7 @@ export class LeadLife {
 
   *#act(act: Act): Steps<Done> {
     const done = yield { atMs: this.#t, act };
-    if (act.of === 'lead') this.#state = done.state;
+    if (act.of === 'lead') this.#told = done.state;
     return done;
   }
 }

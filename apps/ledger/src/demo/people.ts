@@ -76,7 +76,7 @@ export function person(random: Random, n: number, { domain, office }: Company): 
     ['user', 22],
     ['gatekeeper', 6],
   ]);
-  const mailbox = random.chance(0.93) ? `${domain}` : 'gmail.com';
+  const mailbox = random.chance(0.93) ? domain : 'gmail.com';
   const line = String(n).padStart(6, '0');
   return {
     givenName,

@@ -2,8 +2,10 @@ import type { AccountCommands } from '#apps/api/src/accounts/account-commands.js
 import type { LeadCommands } from '#apps/api/src/commands/lead-commands.js';
 import { leadStream } from '#apps/api/src/commands/lead-streams.js';
 import type { ConfigCommands } from '#apps/api/src/config/config-commands.js';
+import type { ReviewCommand } from '#libs/alert/src/review.js';
 import { CommandError } from '#libs/event-log/src/handle-command.js';
 import { derivedId } from '#libs/event-log/src/ids.js';
+import type { Actor } from '#libs/lead/src/commands.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadState } from '#libs/lead/src/state.js';
 import { Problem } from '#libs/platform/src/problem.js';
@@ -18,6 +20,13 @@ export interface Doors {
   readonly leads: LeadCommands;
   readonly accounts: Pick<AccountCommands, 'account' | 'campaign'>;
   readonly config: Pick<ConfigCommands, 'document' | 'setting'>;
+  /** Absent: nobody holds reviews. */
+  readonly review?: (
+    reviewId: string,
+    command: ReviewCommand,
+    by: Actor,
+    commandId: string,
+  ) => Promise<{ readonly events: Done['events'] }>;
 }
 
 /** Gives the commands of all lives, one after the other. Ids follow from `seed`, the life's name and the step. */
@@ -59,15 +68,14 @@ export class Staff {
       return NOTHING;
     }
     this.commands += 1;
-    const label = act.of === 'lead' || act.of === 'account' || act.of === 'campaign' ? act.name : act.command.act;
     try {
       const done = await this.#send(act, commandId);
-      this.#count(`${label} ok`);
+      this.#count(`${nameOf(act)} ok`);
       return done;
     } catch (error) {
       const code = refusalOf(error);
       if (code === null) throw error;
-      this.#count(`${label} ${code}`);
+      this.#count(`${nameOf(act)} ${code}`);
       const leadId = act.of === 'lead' ? (act.leadId ?? '') : '';
       return { leadId, state: this.leadState(leadId)?.state ?? null, events: [], refused: code };
     }
@@ -99,6 +107,10 @@ export class Staff {
         const { events } = await config.document(act.kind, act.id, act.command, { commandId, actor });
         return { ...NOTHING, events };
       }
+      case 'review': {
+        const { events } = (await this.doors.review?.(act.reviewId, act.command, actor, commandId)) ?? NOTHING;
+        return { ...NOTHING, events };
+      }
       case 'setting': {
         const { events } = await config.setting(act.stream, act.id, act.command, { commandId, actor });
         return { ...NOTHING, events };
@@ -112,6 +124,11 @@ export class Staff {
 }
 
 const NOTHING: Done = { leadId: '', state: null, events: [], refused: null };
+
+function nameOf(act: Exclude<Act, { of: 'birth' }>): string {
+  if (act.of === 'document' || act.of === 'setting') return act.command.act;
+  return act.of === 'review' ? act.command.name : act.name;
+}
 
 /** Null: no refusal but a failure. */
 function refusalOf(error: unknown): string | null {

@@ -1,3 +1,4 @@
+import type { LeadStateName } from '#libs/lead/src/states.js';
 import { BusinessCalendar } from '#libs/policy/src/business-calendar.js';
 import { calendars, CAMPAIGNS, type Campaign, type Office, type Seller, SELLERS } from './company.js';
 import { company, type Company } from './people.js';
@@ -13,6 +14,10 @@ export class World {
   readonly random: Random;
   /** Leads that a seller works on. */
   readonly owned = new Map<string, Set<string>>();
+  /** Leads about which nothing has happened for too long, as the ledger says. */
+  readonly stale = new Map<string, { readonly teamId: string; readonly state: LeadStateName }>();
+  /** Where each lead stands, also after what others did to it; empty in the present. */
+  readonly states = new Map<string, LeadStateName>();
   readonly leadsOfAccount = new Map<string, string[]>();
   #companies: Company[] = [];
   #registered = new Set<string>();
@@ -44,6 +49,7 @@ export class World {
   /** From now on what is told happens at once, whatever time its life has it. */
   bePresent(nowMs: () => number): void {
     this.#presentMs = nowMs;
+    this.states.clear();
   }
 
   get isPresent(): boolean {
@@ -84,6 +90,10 @@ export class World {
   freeSeller(office: Office, atMs: number): Seller {
     const load = (one: Seller) => (this.owned.get(one.repId)?.size ?? 0) / one.weeklyLeadCapacity;
     return this.sellers(office, atMs).toSorted((a, b) => load(a) - load(b))[0]!;
+  }
+
+  staleOf(team: string): { readonly leadId: string; readonly state: LeadStateName }[] {
+    return [...this.stale].flatMap(([leadId, { state, teamId }]) => (teamId === team ? { leadId, state } : []));
   }
 
   own(repId: string, leadId: string): void {

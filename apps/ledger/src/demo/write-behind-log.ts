@@ -6,6 +6,7 @@ import {
   type AppendResult,
   EventLogError,
   type EventLog,
+  type LogFilter,
   type Position,
   type ReadAllOptions,
   type ReadAllPage,
@@ -17,12 +18,12 @@ import {
 import { positionOf, positionToNumber } from '#libs/event-log/src/position.js';
 
 /** Events on their way to the disk at most. */
-const MOST_UNDER_WAY = 8000;
+const MOST_UNDER_WAY = 3000;
 const TURN_EVERY = 200;
 
 /**
  * The embedded log for one writer that would rather lose everything than wait for the disk: an append is answered when it is
- * taken, and written with many others. A stream reads as if all of it were written; other reads wait until it is. `flushed`
+ * taken, and written with many others. Reading is as if all of it were written. `flushed`
  * rejects when anything was not written.
  */
 export class WriteBehindLog implements EventLog {
@@ -112,8 +113,26 @@ export class WriteBehindLog implements EventLog {
   }
 
   async readAll(options: ReadAllOptions): Promise<ReadAllPage> {
-    await this.flushed();
-    return this.log.readAll(options);
+    const { after = '', direction, filter, limit } = options;
+    if (direction === 'backwards') {
+      await this.flushed();
+      return this.log.readAll(options);
+    }
+    const underWay: RecordedEvent[] = [];
+    for (const [stream, events] of this.#streams)
+      if (mayPass(stream, filter))
+        underWay.push(...events.filter((event) => event.position > after && hasType(event, filter)));
+    // Whoever reads on mostly has all that is written.
+    const isNews = after < positionOf(this.log.store.head);
+    const page: ReadAllPage = isNews ? await this.log.readAll(options) : { events: [], next: null };
+    if (page.next !== null || underWay.length === 0) return page;
+    // What is written meanwhile is in both and counts once.
+    const written = new Set(page.events.map(({ position }) => position));
+    const missing = underWay.filter(({ position }) => !written.has(position)).map(asWritten);
+    const events = [...page.events, ...missing].sort((a, b) => (a.position < b.position ? -1 : 1));
+    return events.length <= limit
+      ? { events, next: null }
+      : { events: events.slice(0, limit), next: events[limit - 1]!.position };
   }
 
   async *subscribe(options?: SubscribeOptions): AsyncGenerator<SubscriptionBatch, void, undefined> {
@@ -137,7 +156,11 @@ export class WriteBehindLog implements EventLog {
   }
 
   async close(): Promise<void> {
-    await this.flushed().finally(() => this.log.close());
+    try {
+      await this.flushed();
+    } finally {
+      await this.log.close();
+    }
   }
 
   #follow(stream: string, events: readonly RecordedEvent[], taken: Promise<unknown>): void {
@@ -167,6 +190,11 @@ export class WriteBehindLog implements EventLog {
     this.#sinceTurn = 0;
   }
 }
+
+const mayPass = (stream: string, { streamPrefixes }: LogFilter = {}): boolean =>
+  streamPrefixes === undefined || streamPrefixes.some((prefix) => stream.startsWith(prefix));
+const hasType = ({ type }: RecordedEvent, { eventTypes }: LogFilter = {}): boolean =>
+  eventTypes === undefined || eventTypes.includes(type);
 
 const asWritten = (event: RecordedEvent): RecordedEvent => ({
   ...event,
