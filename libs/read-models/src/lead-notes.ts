@@ -67,7 +67,8 @@ export function recordNote(notes: LeadNote[], event: RecordedEvent): boolean {
       break;
     }
     case 'DuplicateAbsorbed': {
-      const { mergeId, touches } = event.data as LeadEventData<'DuplicateAbsorbed'>;
+      const { mergeId, touches = [] } = event.data as Partial<LeadEventData<'DuplicateAbsorbed'>>;
+      if (mergeId === undefined) break;
       forget(notes, mergeId);
       for (const { campaignId = null, channel = null, occurredAt: at, sourceCode } of touches)
         add('touch', [campaignId, sourceCode ?? channel, mergeId], at);

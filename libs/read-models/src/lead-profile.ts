@@ -57,8 +57,8 @@ export function evolveProfile(profile: LeadProfile, { data, type }: Pick<Recorde
   }
 }
 
-function capturedFields(data: LeadEventData<'LeadCaptured'>): KnownField[] {
-  const { companyName, emailKind, identityKeys, location, role } = data;
+function capturedFields(data: Partial<LeadEventData<'LeadCaptured'>>): KnownField[] {
+  const { companyName, emailKind, identityKeys = [], location, role } = data;
   const has = (kind: string): boolean => identityKeys.some((key) => key.kind === kind);
   const told: Record<KnownField, boolean> = {
     email: emailKind !== undefined || has('email'),
