@@ -218,7 +218,8 @@ describe('loss reasons (7.12)', () => {
 
   it('count a lead as expired once it has been recycled for the stale limit, with its touches until then', async () => {
     const lead = accepted(at('2018-03-01')).recycled(at('2018-03-02'));
-    for (const day of ['2018-03-10', '2018-04-10', '2018-06-15']) lead.fact('NurtureTouchSent', at(day), { trackId: 'drip' });
+    for (const day of ['2018-03-10', '2018-04-10', '2018-06-15'])
+      lead.fact('NurtureTouchSent', at(day), { trackId: 'drip' });
     const limit = at('2018-03-02') + 90 * DAY;
     const before = await report('loss-reasons', { asOf: new Date(limit - 1).toISOString() });
     expect(before.total.underNurtured).toMatchObject({ denominator: 0, rate: null });
@@ -228,6 +229,19 @@ describe('loss reasons (7.12)', () => {
     expect((await report('loss-reasons')).total.underNurtured).toMatchObject({ numerator: 0, denominator: 1 });
     lead.mql(at('2018-05-20'));
     expect((await report('loss-reasons')).total.underNurtured.denominator).toBe(0);
+  });
+
+  it('count a lead that is lost again in its first month only, in the figure and in its list', async () => {
+    const lead = dealing(at('2018-04-05')).lost(at('2018-04-10'));
+    lead.transition('LeadReopened', 'LEAD', at('2018-04-20'), { reasonCode: 'asked_again' });
+    lead.mql(at('2018-05-01')).sql(at('2018-05-02')).opportunity(at('2018-05-03'), 100).lost(at('2018-05-10'));
+    const { rows } = await report('loss-reasons', { groupBy: 'month' });
+    expect(rows.map((row: Body) => [row.lost.count, row.underNurtured.denominator])).toEqual([
+      [1, 1],
+      [1, 0],
+    ]);
+    expect(await drill(rows[0].underNurtured.drillDenominator)).toEqual(['lead-0001']);
+    expect(await drill(rows[1].underNurtured.drillDenominator)).toEqual([]);
   });
 });
 

@@ -11,7 +11,7 @@ import { AsOf } from './as-of.js';
 
 /**
  * Spec 7.12: why the deals lost in the period were lost, by count and by value, over all and by the deal stage they were lost
- * from; and of the leads lost or expired in it, those with fewer than `minTouches` nurture touches. A lead expires
+ * from; and of the leads first lost or expired in it, those with fewer than `minTouches` nurture touches. A lead expires
  * when it has stayed in RECYCLED for the stale limit of that state.
  */
 export const lossReasonsParams: ParamSpec = {
@@ -126,7 +126,7 @@ interface DeadEnd {
   readonly touches: number;
 }
 
-/** The first time in the period that the lead was lost, or had been silently recycled for too long. */
+/** The first time ever that the lead was lost, or had been recycled for too long: a lead counts once (spec §7.0). */
 function deadEnd(
   path: Path,
   params: ReportParams,
@@ -136,14 +136,14 @@ function deadEnd(
   const limitMs = stages.limitMs(path.dims.values[3] as string | null, 'RECYCLED', null);
   for (let index = 0; index < path.visits.length; index += 1) {
     const { enteredMs, state } = path.visits[index] as PathVisit;
-    if (state === 'LOST' && inPeriod(params, enteredMs)) {
+    if (state === 'LOST') {
       return { kind: 'lost', atMs: enteredMs, touches: path.marks.exits.get(index)?.nurtureTouches ?? 0 };
     }
     if (state !== 'RECYCLED' || limitMs === null) continue;
     const atMs = enteredMs + limitMs;
     const untilMs = path.visits[index + 1]?.enteredMs ?? Infinity;
     asOf.sees(atMs);
-    if (atMs >= untilMs || atMs > asOf.ms || !inPeriod(params, atMs)) continue;
+    if (atMs >= untilMs || atMs > asOf.ms) continue;
     return { kind: 'expired', atMs, touches: path.marks.nurtureMs.filter((touchMs) => touchMs <= atMs).length };
   }
   return null;
@@ -164,7 +164,7 @@ async function scanDeadEnds(
     null,
     (path) => {
       const end = deadEnd(path, params, stages, groups?.asOf);
-      if (end !== null) use(end, path);
+      if (end !== null && inPeriod(params, end.atMs)) use(end, path);
     },
     groups,
   );

@@ -1350,8 +1350,8 @@ Object.assign(oracles, {
           const expired = state === 'RECYCLED' && atMs <= asked.asOfMs && (exitedMs === null || atMs < exitedMs);
           return expired ? [{ what: 'expired', atMs, touches: touched(atMs) }] : [];
         });
-        const first = ends.find(({ atMs }) => within(asked, atMs));
-        return first === undefined ? lost : [...lost, { leadId, dims, ...first }];
+        const [first] = ends;
+        return first === undefined || !within(asked, first.atMs) ? lost : [...lost, { leadId, dims, ...first }];
       }),
     figures: (items) => {
       const deals = items.filter(({ what }) => what === 'deal');
