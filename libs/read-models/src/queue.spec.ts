@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { given, instant, type Scenario, ts } from '#libs/lead/src/given-when-then.js';
 import { Past, policyBook, viewOf } from './given-when-then.js';
-import { unownedHandoffs, type QueueOf } from './queue.js';
+import { type QueueOf, unownedHandoffs } from './queue.js';
 import { listQueue } from './reports.js';
 import { readRows } from './scan.js';
 

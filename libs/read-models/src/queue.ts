@@ -1,7 +1,7 @@
 import type { ClockType } from '#libs/lead/src/events.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import type { Fact } from '#libs/projections/src/projection.js';
-import { dimensionText, type Dims } from './dimensions.js';
+import { dimensionText } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { leadListItem, type LeadListItem } from './lead-list.js';
 import { type Clock, CLOCK_TYPE_NAMES, type LeadRow } from './lead-row.js';
@@ -33,8 +33,10 @@ interface Work {
   readonly owner: string | null;
 }
 
-const partOf = (team: string | null, owner: string | null): string =>
-  `${encodeURIComponent(team ?? '')}/${encodeURIComponent(owner ?? '')}`;
+/** Names as JSON: they are free text. */
+const partOf = (team: string | null, owner: string | null): string => JSON.stringify([team, owner]);
+const ofPart = (part: string): readonly [team: string | null, owner: string | null] =>
+  JSON.parse(part) as [string | null, string | null];
 
 /** Numbers: kind, due, since, level, clock type. */
 export function queueFacts(row: LeadRow): Fact[] {
@@ -87,6 +89,19 @@ function dueMsOf(clock: Clock): number | null {
   return clock.status === 'paused' ? clock.pausedUntilMs : clock.dueMs;
 }
 
+/** Leads offered to a team before `beforeMs` that nobody has and nobody has answered, by id (spec §9.8). */
+export async function unownedHandoffs(view: ReadView, beforeMs: number): Promise<string[]> {
+  const leadIds: string[] = [];
+  for (const part of await view.partitions(QUEUE_TABLE)) {
+    if (ofPart(part)[1] !== null) continue;
+    for (const [key, value] of await view.rows(QUEUE_TABLE, part)) {
+      const [kind, , sinceMs] = parseFact(value, key).numbers;
+      if (WORK_KINDS[kind as number] === 'handoff' && (sinceMs as number) < beforeMs) leadIds.push(leadOfKey(key));
+    }
+  }
+  return leadIds.sort();
+}
+
 export const queueParams: ParamSpec = {
   report: 'queue',
   paged: true,
@@ -118,15 +133,17 @@ interface Found extends Place {
   readonly sinceMs: number;
   readonly level: number;
   readonly clockType: ClockType | null;
-  readonly dims: Dims;
   readonly team: string | null;
   readonly owner: string | null;
 }
 
 /** The earliest due first. */
 export async function queue(view: ReadView, params: ReportParams, of: QueueOf) {
+  const work = new Map<string, Found>();
+  // An item that goes to somebody else meanwhile is met in both places, and told once.
+  await scanWork(view, params, of, (one) => work.set(one.key, one));
   const page = new Page<Found>(params, 'ascending');
-  await scanWork(view, params, of, (found) => page.add(found));
+  for (const one of work.values()) page.add(one);
   const { nextCursor, page: found } = page.end();
   const leads = new Map(
     (await readRows(view, [...new Set(found.map(({ key }) => leadOfKey(key)))])).map((row) => [row.leadId, row]),
@@ -153,25 +170,12 @@ const itemOf = ({ atMs, clockType, kind, level, owner, sinceMs, team }: Found, r
   lead: leadListItem(row),
 });
 
-/** Leads offered to a team before `beforeMs` that nobody has and nobody has answered (spec §9.8: unowned too long), by id. */
-export async function unownedHandoffs(view: ReadView, beforeMs: number): Promise<string[]> {
-  const leadIds: string[] = [];
-  for (const part of await view.partitions(QUEUE_TABLE)) {
-    if (!part.endsWith('/')) continue;
-    for (const [key, value] of await view.rows(QUEUE_TABLE, part)) {
-      const [kind, , sinceMs] = parseFact(value, key).numbers;
-      if (WORK_KINDS[kind as number] === 'handoff' && (sinceMs as number) < beforeMs) leadIds.push(leadOfKey(key));
-    }
-  }
-  return leadIds.sort();
-}
-
 async function scanWork(view: ReadView, params: ReportParams, of: QueueOf, use: (found: Found) => void): Promise<void> {
   const passes = dimensionFilter(params);
   const { kind: kinds } = params.filter;
   const { due } = params.choices;
   for (const part of await view.partitions(QUEUE_TABLE)) {
-    const [team = '', owner = ''] = part.split('/').map(decodeURIComponent);
+    const [team, owner] = ofPart(part);
     if ('ownerId' in of ? owner !== of.ownerId : team !== of.teamId) continue;
     for (const [key, value] of await view.rows(QUEUE_TABLE, part)) {
       const { dims, numbers } = parseFact(value, key);
@@ -187,9 +191,8 @@ async function scanWork(view: ReadView, params: ReportParams, of: QueueOf, use: 
         sinceMs,
         level,
         clockType: clock === null ? null : (CLOCK_TYPE_NAMES[clock] as ClockType),
-        dims,
-        team: team === '' ? null : team,
-        owner: owner === '' ? null : owner,
+        team,
+        owner,
       });
     }
   }
