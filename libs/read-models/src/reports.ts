@@ -154,6 +154,12 @@ export async function listLeads(view: ReadView, query: Query, context: QueryCont
   return { ...heading(params, context), ...(await leadList(view, params, context)) };
 }
 
+/** `/v1/leads` of leads that are known by name. */
+export async function listLeadsById(view: ReadView, leadIds: readonly string[], query: Query, context: QueryContext) {
+  const params = parseReportParams(leadListParams, query, context);
+  return { ...heading(params, context), ...(await leadsById(view, leadIds, params)) };
+}
+
 /** The ids behind a drill link, sorted. */
 export async function drillLeads(view: ReadView, query: Query, context: QueryContext): Promise<string[]> {
   return (await drilled(view, query, context)).leadIds;

@@ -48,7 +48,7 @@ const seconds = z
   .describe('Answer when the import is through, at the latest after so many seconds');
 export const waitQuery = z.strictObject({ wait: seconds });
 export const createQuery = z.strictObject({
-  mapping: z.string().optional().describe('With a CSV or NDJSON body: name of the mapping'),
+  mapping: z.string().default('generic').describe('With a CSV or NDJSON body: name of the mapping'),
   name: fileName
     .optional()
     .describe('With a CSV or NDJSON body: name of the file; default import.csv or import.ndjson'),
@@ -128,7 +128,6 @@ export class ImportsController {
     { mapping, name, wait }: z.output<typeof createQuery>,
     caller: Actor,
   ): Promise<ImportCard> {
-    if (mapping === undefined) throw invalid('mapping', 'required with a CSV or NDJSON body');
     const isCsv = (request.headers['content-type'] ?? '').startsWith('text/csv');
     const fileName = name ?? (isCsv ? 'import.csv' : 'import.ndjson');
     return coded(async () => {

@@ -111,6 +111,7 @@ const listRoute = (path: string, tag: string, operationId: string, spec: ParamSp
 const leadsQuery = queryOf(leadListParams).extend({
   drill: z.string().optional().describe('As a drill link has it: the report whose figure is asked'),
   figure: z.string().optional().describe('As a drill link has it'),
+  externalId: z.string().optional().describe('<system>:<id>: the lead that holds it'),
 });
 const auditRoute = listRoute(
   '/v1/audit',

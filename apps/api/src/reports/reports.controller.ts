@@ -1,11 +1,13 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import { Problem } from '#libs/platform/src/problem.js';
+import { invalid, Problem } from '#libs/platform/src/problem.js';
+import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import type { Query as ReportQuery } from '#libs/read-models/src/report-params.js';
 import {
   listBreaches,
   listClocks,
   listDuplicates,
   listLeads,
+  listLeadsById,
   listQueue,
   REPORT_NAMES,
   runReport,
@@ -16,7 +18,10 @@ import { Figures } from './figures.js';
 /** Reports and lists from the read models; parameters, figures and drill links are theirs (libs/read-models). */
 @Controller('v1')
 export class ReportsController {
-  constructor(private readonly figures: Figures) {}
+  constructor(
+    private readonly figures: Figures,
+    private readonly claims: IdentityClaims,
+  ) {}
 
   @Get('reports/:report')
   report(@Param('report') name: string, @Query() query: ReportQuery): Promise<object> {
@@ -51,7 +56,13 @@ export class ReportsController {
   }
 
   @Get('leads')
-  leads(@Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, listLeads);
+  async leads(@Query() query: ReportQuery): Promise<object> {
+    const { externalId, ...rest } = query;
+    if (externalId === undefined) return this.figures.ask(query, listLeads);
+    const [system = '', id = ''] = typeof externalId === 'string' ? externalId.split(/:(.*)/s) : [];
+    if (system === '' || id === '') throw invalid('externalId', 'must be <system>:<id>');
+    const holder = await this.claims.holder(this.claims.external(system, id));
+    const leadIds = holder === null || holder.released ? [] : [holder.leadId];
+    return this.figures.ask(rest, (view, asked, context) => listLeadsById(view, leadIds, asked, context));
   }
 }
