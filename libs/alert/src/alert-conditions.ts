@@ -51,6 +51,8 @@ export const ALERT_CONDITIONS = {
   unverified_value: { threshold: 0.25, sample: 10, windowDays: 0 },
   /** Open leads whose owner has left, above. */
   orphaned_leads: { threshold: 0, sample: 1, windowDays: 0 },
+  /** Leads offered for over an hour that nobody has, above (spec §9.8). */
+  unowned_leads: { threshold: 0, sample: 1, windowDays: 0 },
 } as const satisfies Record<string, ConditionRule>;
 export type AlertCondition = keyof typeof ALERT_CONDITIONS;
 export const isAlertCondition = (name: string): name is AlertCondition => Object.hasOwn(ALERT_CONDITIONS, name);

@@ -3,7 +3,7 @@ import { ALERT_CONDITIONS, type AlertCondition } from '#libs/alert/src/alert-con
 import type { AlertFinding } from '#libs/alert/src/alert.js';
 import { alertFindings } from './alert-findings.js';
 import { at, Past, policyBook, viewOf } from './given-when-then.js';
-import { drillLeads } from './reports.js';
+import { drillLeads, listLeads } from './reports.js';
 
 /** Each condition of spec §8.5, just failing and just not: given what happened to leads, then the ledger warns. */
 
@@ -290,6 +290,20 @@ describe('people and score', () => {
       reasonCode: 'no_need',
     });
     expect(await failing('orphaned_leads', config)).toBe(false);
+  });
+
+  it('fails while somebody has waited for over an hour for anybody to have the offer', async () => {
+    offered(NOW - 3_600_000);
+    expect(await failing('unowned_leads')).toBe(false);
+    captured(recently).mql(recently).handedOff(recently, { ownerId: 'sam' });
+    offered(recently).accepted(recently + 1);
+    expect(await failing('unowned_leads')).toBe(false);
+    const lead = offered(NOW - 3_600_001);
+    const finding = (await found()).get('unowned_leads') as AlertFinding;
+    expect(finding).toMatchObject({ failing: true, value: 1, drill: '/v1/leads?filter[unowned]=true' });
+    const context = { nowMs: NOW, defaultTz: 'UTC', policies: policyBook(), position: null };
+    const { items } = await listLeads(await viewOf(past), { 'filter[unowned]': 'true' }, context);
+    expect(items.map(({ leadId }) => leadId)).toEqual([lead.leadId]);
   });
 
   it('fails when the score is right ten points less often than before', async () => {

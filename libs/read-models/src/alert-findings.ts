@@ -20,6 +20,7 @@ import { staleParams, staleReport } from './stale.js';
 import { isOpenQualified, velocityParams, velocityReport } from './velocity.js';
 import { StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
+import { unownedTooLong } from './work.js';
 
 /**
  * The conditions of spec §8.5 that the reports can tell, as of now: each with the figure of the report that people would look at,
@@ -40,6 +41,7 @@ export async function alertFindings(view: ReadView, context: ReportContext): Pro
     ...(await openValue(ask, leads)),
     inflow(ask, leads),
     orphaned(ask, leads),
+    await unowned(ask),
     await decisionMakerLosses(ask),
     await scorePrecision(ask),
   ].filter((finding) => finding !== null);
@@ -403,6 +405,18 @@ function orphaned(ask: Asked, { orphans }: LeadsNow): AlertFinding {
     fails: n > ask.rule('orphaned_leads').threshold,
     drill: '/v1/leads?filter[orphaned]=true',
     text: `${n} open leads belong to people who have left: ${list([...orphans])}.`,
+  });
+}
+
+/** Leads offered to a team that nobody has taken in time (spec §9.8). */
+async function unowned(ask: Asked): Promise<AlertFinding> {
+  const n = (await unownedTooLong(ask.view, ask.nowMs)).length;
+  return ask.finding('unowned_leads', {
+    value: n,
+    n,
+    fails: n > ask.rule('unowned_leads').threshold,
+    drill: '/v1/leads?filter[unowned]=true',
+    text: `${n} leads have been offered for over an hour, and nobody has them.`,
   });
 }
 

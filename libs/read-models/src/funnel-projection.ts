@@ -12,7 +12,7 @@ import { mergeFacts, suspectFacts } from './duplicates.js';
 import { evolveRow, type LeadRow, loadRow, packRow } from './lead-row.js';
 import { pathFacts } from './path.js';
 import { pulseFacts } from './pulse.js';
-import { queueFacts } from './queue.js';
+import { queueFacts } from './work.js';
 import { scoredFacts } from './score-quality.js';
 import { silenceFacts } from './silence-due.js';
 import { clockFacts } from './sla.js';

@@ -16,13 +16,14 @@ import {
 } from './report-params.js';
 import { readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
+import { unownedTooLong } from './work.js';
 
 /** `/v1/leads`: leads by state and dimensions, the last changed first. No personal data: that is in the lead's own card. */
 export const leadListParams: ParamSpec = {
   report: 'leads',
   paged: true,
   liveOnly: true,
-  filters: { state: LEAD_STATES, account: null, orphaned: ['true', 'false'] },
+  filters: { state: LEAD_STATES, account: null, orphaned: ['true', 'false'], unowned: ['true', 'false'] },
 };
 
 export interface LeadListItem {
@@ -88,18 +89,21 @@ export async function leadsMatching(view: ReadView, query: Query, context: Repor
 async function scanLeads(
   view: ReadView,
   params: ReportParams,
-  { policies }: ReportContext,
+  { nowMs, policies }: ReportContext,
   use: (place: Place) => void,
 ): Promise<void> {
   const passes = dimensionFilter(params);
   const states = params.filter.state;
   const mayBeOrphan = orphanFilter(params.filter.orphaned, policies);
   const ofAccount = await accountFilter(view, params.filter.account);
+  const { unowned } = params.filter;
+  const waiting = unowned === undefined ? null : new Set(await unownedTooLong(view, nowMs));
   await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
     const state = presentStateOf(fact);
     // Merged-away leads are listed only when asked for.
     if (states === undefined ? state === 'MERGED' : !states.includes(state)) return;
     if (!mayBeOrphan(fact.dims, state)) return;
+    if (waiting !== null && unowned?.includes(String(waiting.has(fact.key))) !== true) return;
     if (passes(fact.dims) && ofAccount(fact.key)) use({ key: fact.key, atMs: lastChangeOf(fact) });
   });
 }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { given, instant, type Scenario, ts } from '#libs/lead/src/given-when-then.js';
 import { Past, policyBook, viewOf } from './given-when-then.js';
-import { type QueueOf, unownedHandoffs } from './queue.js';
+import type { QueueOf } from './queue.js';
 import { listQueue } from './reports.js';
 import { readRows } from './scan.js';
+import { unownedTooLong } from './work.js';
 
 /** The leads as their own rules made them, folded in batches of a few events as after many restarts. */
 async function viewWith(...leads: Scenario[]) {
@@ -175,6 +176,6 @@ it('offers that nobody has had for an hour are found, and those that somebody ha
   const owned = given('LEAD', 'owned').do('MarkMQL', { reason: 'fits', ownerId: 'rita' });
   const leads = [given('MQL', 'unowned'), owned, given('SAL', 'accepted')];
   const view = await viewWith(...leads);
-  expect(await unownedHandoffs(view, instant('2026-03-02 10:00'))).toEqual([]);
-  expect(await unownedHandoffs(view, instant('2026-03-02 10:01'))).toEqual(['unowned']);
+  expect(await unownedTooLong(view, instant('2026-03-02 11:00'))).toEqual([]);
+  expect(await unownedTooLong(view, instant('2026-03-02 11:01'))).toEqual(['unowned']);
 });
