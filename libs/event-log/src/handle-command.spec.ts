@@ -116,6 +116,45 @@ describe('handleCommand', () => {
     expect(second.events).toEqual([{ type: 'Added', eventId: (await log.readStream(stream))[1]!.id }]);
   });
 
+  it('takes the state that deciding gives, unless a reader has folded further meanwhile', async () => {
+    const folds: number[] = [];
+    const known = (by: number) => {
+      let after: number | null = null;
+      const request = add(stream, by);
+      return {
+        ...request,
+        decide: (sum: number) => {
+          after = sum + by;
+          return request.decide(sum);
+        },
+        after: () => after,
+      };
+    };
+    const plain = runtimeOn(log);
+    const runtime: Runtime = {
+      ...plain,
+      fold: { ...plain.fold, evolve: (sum, { data }) => (folds.push(data.by), sum + data.by) },
+    };
+    expect((await handleCommand(runtime, known(5))).state).toBe(5);
+    expect((await handleCommand(runtime, add(stream, 7))).state).toBe(12);
+    expect(folds).toEqual([7]);
+    const late = new Proxy<EventLog>(log, {
+      get(target, property) {
+        if (property === 'append')
+          return async (append: Append) => {
+            const result = await target.append(append);
+            await handleCommand(runtimeOn(log), add(stream, 100));
+            await loadStream(runtime, stream);
+            return result;
+          };
+        const value = Reflect.get(target, property) as unknown;
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    expect((await handleCommand({ ...runtime, log: late }, known(1))).state).toBe(113);
+    expect((await loadStream(runtime, stream)).state).toBe(113);
+  });
+
   it('answers a repeated command with its first outcome and appends nothing', async () => {
     const commandId = newCommandId();
     const first = await handleCommand(runtimeOn(log), add(stream, 5, { commandId }));

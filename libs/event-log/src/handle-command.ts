@@ -58,6 +58,8 @@ export interface CommandRequest<State, Event> {
   readonly commutes: boolean;
   /** Events, or a throw. Called again after a conflict. An empty list is an accepted command without effect. */
   decide(state: State, revision: number): readonly Event[];
+  /** The state with the events of the last `decide`, when it knows what folding them as written gives; null: they are folded. */
+  after?(): State | null;
   /** Sealed, complete events for the decided ones. Called before each append. */
   write(events: readonly Event[], state: State): readonly NewEvent[] | Promise<readonly NewEvent[]>;
   /** In place of the log's own: sends further appends ahead of it. Errors as those of `EventLog.append`, or its own. */
@@ -142,10 +144,12 @@ async function run<State, Event>(
     // Readers may move the fold on while this command waits: what was decided belongs to this revision and no other.
     const { revision, state } = folded;
     let decided: readonly Event[];
+    let after: State | null;
     try {
       if (request.expectedRevision !== undefined && request.expectedRevision !== revision)
         throw conflict(request, revision);
       decided = request.decide(state, revision);
+      after = request.after?.() ?? null;
     } catch (error) {
       if (await behind()) continue;
       await settleOnRefusal(runtime, request, folded);
@@ -156,7 +160,7 @@ async function run<State, Event>(
       return { ...endOf(folded), events: [], replayed: false };
     }
     const events = await request.write(decided, state);
-    if (await append(runtime, request, folded, revision, decided, events)) {
+    if (await append(runtime, request, folded, revision, decided, events, after)) {
       return { ...endOf(folded), events: folded.commands.get(request.commandId)?.events ?? [], replayed: false };
     }
     await catchUp(runtime, stream, folded);
@@ -214,6 +218,7 @@ async function append<State, Event>(
   after: number,
   decided: readonly Event[],
   events: readonly NewEvent[],
+  known: State | null = null,
 ): Promise<boolean> {
   let result: AppendResult;
   try {
@@ -228,12 +233,14 @@ async function append<State, Event>(
   const { position } = result;
   // A fold that throws below leaves no half-folded stream behind.
   runtime.cache.delete(stream);
+  // A reader may have met the events in the log before their append was acknowledged here.
+  const isKnown = known !== null && folded.revision === after;
+  if (isKnown) folded.state = known;
   events.forEach(({ id, metadata, type }, index) => {
     const revision = after + 1 + index;
-    // A reader may have met the event in the log before its append was acknowledged here.
     if (revision <= folded.revision) return;
     const envelope: EventEnvelope = { id, metadata, stream, revision, position, recordedAtMs };
-    folded.state = runtime.fold.evolve(folded.state, decided[index]!, envelope);
+    if (!isKnown) folded.state = runtime.fold.evolve(folded.state, decided[index]!, envelope);
     trace(folded, type, envelope);
   });
   runtime.cache.set(stream, folded);

@@ -17,7 +17,7 @@ import type { LeadEvent } from './events.js';
 import { disqualifyByIcp } from './icp.js';
 import { moveMappedDeal } from './pipeline-stages.js';
 import type { Rule, Rules } from './rule.js';
-import { settleClocks, type StoppingFact } from './sla-clocks.js';
+import { clockEventIdName, settleClocks, type StoppingFact } from './sla-clocks.js';
 import { goStale } from './staleness.js';
 import type { LeadState } from './state.js';
 import type { LeadStateName } from './states.js';
@@ -63,6 +63,17 @@ const BACKDATE_DAYS = { user: 7, ops: 90, import: 3650 } as const;
  * @throws LeadError; then only `SettleClocks` may still be decided and appended (spec §4.5)
  */
 export function decide(lead: LeadState, command: LeadCommand, context: DecideContext): LeadEvent[] {
+  return decideAndFold(lead, command, context).events;
+}
+
+export interface Decided {
+  readonly events: LeadEvent[];
+  /** The lead with them, when that is what folding them from the log gives; null: only the log can tell. */
+  readonly after: LeadState | null;
+}
+
+/** As `decide`, with the fold that deciding took anyway. */
+export function decideAndFold(lead: LeadState, command: LeadCommand, context: DecideContext): Decided {
   try {
     // Who may import history was asked when the import was created: its rows are other people's acts.
     if (context.import === undefined) requireRole(command.name, context.actor);
@@ -83,7 +94,7 @@ function decideBy<N extends CommandName>(
   lead: LeadState,
   command: LeadCommand,
   context: DecideContext,
-): LeadEvent[] {
+): Decided {
   const body = command.body as CommandBody<N>;
   const { atMs, claimedAtMs } = timeOf(command, lead, context, rule.transition === true);
   const decision = new Decision(lead, context, atMs, claimedAtMs);
@@ -105,8 +116,12 @@ function decideBy<N extends CommandName>(
   rule.decide(decision, body);
   disqualifyByIcp(decision);
   scoreAfter(decision, lead);
-  return decision.events;
+  return { events: decision.events, after: isFoldedAsStored(decision) ? decision.lead : null };
 }
+
+/** A once-only event gets an id of its own when it is written, and an absorption keeps when that was. */
+const isFoldedAsStored = ({ events, isImport }: Decision): boolean =>
+  !isImport && events.every((event) => event.type !== 'DuplicateAbsorbed' && clockEventIdName(event) === null);
 
 /** Overdue clocks, but those that this command's own fact stops in time (spec §6.6.3). */
 function settlement(decision: Decision, stops: readonly ({ readonly clockId: string } | undefined)[]): LeadEvent[] {

@@ -6,7 +6,7 @@ import { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { ScoringModelDocument } from '#libs/scoring/src/model.js';
 import type { AccountFacts, KnownCampaigns } from './account-facts.js';
 import { parseLeadCommand, type Actor, type CommandName, type Role } from './commands.js';
-import { decide, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
+import { decide, decideAndFold, SETTLE_ON_WRITE, type DecideContext } from './decide.js';
 import { LeadError } from './errors.js';
 import { evolve } from './evolve.js';
 import { leadEventSchemas, type LeadEvent, type LeadEventData, type LeadEventType } from './events.js';
@@ -93,6 +93,8 @@ export class Scenario {
   nowMs = instant('2026-03-02 10:00');
   /** What the last command appended. */
   latest: readonly LeadEvent[] = [];
+  /** What deciding it had folded of the lead. */
+  after: LeadState | null = null;
   #commands = 0;
   #sweeps = 0;
 
@@ -153,7 +155,9 @@ export class Scenario {
     // Ids of events are unique in the log: a second lead has commands of its own.
     const commandId = `${this.lead.leadId === 'lead' ? '' : `${this.lead.leadId}-`}c${++this.#commands}`;
     const command = parseLeadCommand(name, this.lead.leadId, JSON.parse(JSON.stringify(body)));
-    this.#append(commandId, decide(this.lead, command, this.#context(commandId, actor)));
+    const { after, events } = decideAndFold(this.lead, command, this.#context(commandId, actor));
+    this.#append(commandId, events);
+    this.after = after;
     return this;
   }
 

@@ -6,7 +6,7 @@ import { LeadError } from './errors.js';
 import { evolve } from './evolve.js';
 import { EUR, person, Scenario, YES } from './given-when-then.js';
 import type { LeadEvent } from './events.js';
-import { standingOutcome } from './sla-clocks.js';
+import { clockEventIdName, standingOutcome } from './sla-clocks.js';
 import { initialLead, type LeadState } from './state.js';
 import { type LeadStateName, RANK } from './states.js';
 
@@ -314,6 +314,23 @@ describe('whatever happens to a lead', () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it('what deciding has folded is what folding the stored events gives', () => {
+    let handedOver = 0;
+    let commands = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 5, maxLength: 30 }), (steps) => {
+        live(steps, 0, ({ after, latest, lead }) => {
+          commands += 1;
+          if (after === null) expect(latest.some((event) => clockEventIdName(event) !== null)).toBe(true);
+          else expect(after).toEqual(lead);
+          handedOver += after === null ? 0 : 1;
+        });
+      }),
+      { numRuns: 60 },
+    );
+    expect(handedOver).toBeGreaterThan(commands / 2);
   });
 
   it('promises stand or fall alike, whether or when a sweeper ran', () => {

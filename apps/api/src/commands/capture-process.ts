@@ -3,6 +3,7 @@ import { EventLogError } from '#libs/event-log/src/event-log.js';
 import { type CommandOutcome, loadStream, Turns } from '#libs/event-log/src/handle-command.js';
 import { derivedId } from '#libs/event-log/src/ids.js';
 import type { Actor, CommandBody, LeadCommand } from '#libs/lead/src/commands.js';
+import type { Decided } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
@@ -61,7 +62,7 @@ export class CaptureProcess {
     if (existing.revision >= 0) return this.#onExistingLead(command, origin, keys);
 
     const [primary, ...others] = keys;
-    const { events, refusal } = this.#firstDecision(command, origin, keys);
+    const { events, after, refusal } = this.#firstDecision(command, origin, keys);
     if (refusal !== null) {
       // A person already known may need less than a new lead does: only the holder's own stream can tell.
       const holder = primary === undefined ? null : await this.options.claims.holder(primary);
@@ -79,7 +80,7 @@ export class CaptureProcess {
       const { claims } = this.options;
       const known = await claims.holder(primary);
       // Looked at first: a capture of a known person, attached or refused, leaves no key behind.
-      const captured = known === null ? await this.#captureNew(primary, command, events, origin) : null;
+      const captured = known === null ? await this.#captureNew(primary, command, { events, after }, origin) : null;
       if (captured !== null) return this.#claimOthers(leadId, others, origin, captured);
       const holder = await claims.claimAfter(known ?? (await claims.holder(primary)), primary, leadId, envelope);
       const other = holder === null ? null : await this.#otherLead(holder, primary, leadId, envelope);
@@ -89,7 +90,7 @@ export class CaptureProcess {
         if (now !== null) return this.#attach(command, origin, now.leadId);
       }
     }
-    const outcome = await this.#append(primary, command, origin, { decide: onNewLead(leadId, events) });
+    const outcome = await this.#append(primary, command, origin, onNewLead(leadId, { events, after }));
     return this.#claimOthers(leadId, others, origin, outcome);
   }
 
@@ -112,12 +113,12 @@ export class CaptureProcess {
     command: Capture,
     origin: CommandOrigin,
     keys: readonly IdentityKey[],
-  ): { readonly events: readonly LeadEvent[]; readonly refusal: LeadError | null } {
+  ): Decided & { readonly refusal: LeadError | null } {
     try {
-      const decided = this.decisions.decideOn(initialLead(command.leadId), -1, command, origin);
-      return { events: decided.map((event) => withIdentity(event, keys)), refusal: null };
+      const { events, after } = this.decisions.decideAndFold(initialLead(command.leadId), -1, command, origin);
+      return { events: events.map((event) => withIdentity(event, keys)), after, refusal: null };
     } catch (error) {
-      if (error instanceof LeadError) return { events: [], refusal: error };
+      if (error instanceof LeadError) return { events: [], after: null, refusal: error };
       throw error;
     }
   }
@@ -126,18 +127,18 @@ export class CaptureProcess {
   async #captureNew(
     key: IdentityKey,
     command: Capture,
-    events: readonly LeadEvent[],
+    decision: Decided,
     origin: CommandOrigin,
   ): Promise<CommandOutcome<LeadState> | null> {
     const { leadId } = command;
     const { claims, vault } = this.options;
     const { streams } = this.decisions;
     const envelope = this.#envelope(origin);
-    const made = streams.needsKey(events) ? vault.make(leadId, envelope) : null;
+    const made = streams.needsKey(decision.events) ? vault.make(leadId, envelope) : null;
     const claim = claims.firstClaim(key, leadId, envelope);
     try {
       return await this.#append(key, command, origin, {
-        decide: onNewLead(leadId, events),
+        ...onNewLead(leadId, decision),
         write: (decided, state) => streams.write(leadId, decided, origin, state, made?.dataKey),
         append: async (own) => {
           const { ahead, last } = await streams.runtime.log.appendBehind(
@@ -344,13 +345,15 @@ class NotAlone extends Error {
   }
 }
 
-const onNewLead =
-  (leadId: string, events: readonly LeadEvent[]) =>
-  (_state: LeadState, revision: number): readonly LeadEvent[] => {
+const onNewLead = (leadId: string, { events, after }: Decided) => ({
+  decide(_state: LeadState, revision: number): readonly LeadEvent[] {
     if (revision >= 0) throw duplicate(leadId);
     return events;
-  };
+  },
+  after: () => after,
+});
 
+/** The keys stand in the event alone: what is folded of it stays the same. */
 const withIdentity = (event: LeadEvent, keys: readonly IdentityKey[]): LeadEvent =>
   event.type === 'LeadCaptured' ? { ...event, data: { ...event.data, identityKeys: [...keys] } } : event;
 

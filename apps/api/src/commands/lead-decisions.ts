@@ -8,7 +8,7 @@ import {
 import { derivedId, eventId } from '#libs/event-log/src/ids.js';
 import type { AccountFacts, KnownCampaigns } from '#libs/lead/src/account-facts.js';
 import { type Actor, commandActions, type LeadCommand, parseLeadCommand } from '#libs/lead/src/commands.js';
-import { decide, type DecideContext, SETTLE_ON_WRITE } from '#libs/lead/src/decide.js';
+import { decide, decideAndFold, type Decided, type DecideContext, SETTLE_ON_WRITE } from '#libs/lead/src/decide.js';
 import { LeadError } from '#libs/lead/src/errors.js';
 import type { LeadEvent } from '#libs/lead/src/events.js';
 import type { RoutingDesk } from '#libs/lead/src/routing-desk.js';
@@ -56,16 +56,22 @@ export class LeadDecisions {
     command: LeadCommand,
     origin: CommandOrigin,
     expectedRevision?: number,
-    own: Partial<Pick<CommandRequest<LeadState, LeadEvent>, 'decide' | 'write' | 'append'>> = {},
+    own: Partial<Pick<CommandRequest<LeadState, LeadEvent>, 'decide' | 'after' | 'write' | 'append'>> = {},
   ): Promise<CommandOutcome<LeadState>> {
     const { leadId } = command;
+    let after: LeadState | null = null;
     const request: CommandRequest<LeadState, LeadEvent> = {
       stream: leadStream(leadId),
       commandId: origin.commandId,
       commandHash: origin.commandHash,
       ...(expectedRevision === undefined ? {} : { expectedRevision }),
       commutes: commandActions[command.name].commutes,
-      decide: (state, revision) => this.decideOn(state, revision, command, origin),
+      decide: (state, revision) => {
+        const decided = this.decideAndFold(state, revision, command, origin);
+        after = decided.after;
+        return decided.events;
+      },
+      after: () => after,
       write: (events, state) => this.streams.write(leadId, events, origin, state),
       onRefusal: {
         decide: (state) => this.#due(state, origin),
@@ -84,8 +90,19 @@ export class LeadDecisions {
     origin: CommandOrigin,
     given: Partial<DecideContext> = {},
   ): readonly LeadEvent[] {
+    return this.decideAndFold(state, revision, command, origin, given).events;
+  }
+
+  /** As `decideOn`, with the lead as it is then. */
+  decideAndFold(
+    state: LeadState,
+    revision: number,
+    command: LeadCommand,
+    origin: CommandOrigin,
+    given: Partial<DecideContext> = {},
+  ): Decided {
     if (revision < 0 && command.name !== 'CaptureLead') throw notFound(command.leadId);
-    return decide(state, command, { ...this.#context(origin), ...given });
+    return decideAndFold(state, command, { ...this.#context(origin), ...given });
   }
 
   /** The account that a command is decided on; undefined: it asks about none. Errors: EventLogError. */
