@@ -21,7 +21,7 @@ export function evolveProfile(profile: LeadProfile, { data, type }: Pick<Recorde
   switch (type) {
     case 'LeadCaptured':
       profile.account = (data as LeadEventData<'LeadCaptured'>).accountId ?? null;
-      profile.known = capturedFields(data as LeadEventData<'LeadCaptured'>);
+      profile.known = capturedFields(data);
       return true;
     case 'LeadDetailsUpdated': {
       const { changes, scoredFields } = data as LeadEventData<'LeadDetailsUpdated'>;

@@ -1104,7 +1104,14 @@ export function packRow(row: LeadRow): string {
     row.revision,
     base,
     [
-      ...[row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, row.team, row.owner],
+      row.source,
+      row.channel,
+      row.campaign,
+      row.leadType,
+      row.country,
+      row.captureMethod,
+      row.team,
+      row.owner,
       ...packProfile(row.profile),
     ],
     [
