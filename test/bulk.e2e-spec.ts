@@ -64,8 +64,7 @@ describe('many leads at once, over HTTP', () => {
     throw new Error('it never came about');
   };
 
-  beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-bulk-'));
+  const start = async (): Promise<void> => {
     const settings = parseSettings({
       DATA_DIR: join(dir, 'data'),
       PORT: '0',
@@ -81,6 +80,11 @@ describe('many leads at once, over HTTP', () => {
     marketing = await keyFor('mia', 'marketing', ['marketing']);
     ops = await keyFor('olga', 'ops', []);
     sales = await keyFor('rita', 'sales', ['sales']);
+  };
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-bulk-'));
+    await start();
   }, 60_000);
 
   afterAll(async () => {
@@ -189,6 +193,19 @@ describe('many leads at once, over HTTP', () => {
     expect(job.counts.done + job.counts.pending).toBe(90);
     for (const { leadId, outcome } of job.items)
       expect(ok(await admin.get(`/v1/leads/${leadId}`)).state).toBe(outcome === 'done' ? 'JUNK' : 'LEAD');
+  }, 60_000);
+
+  it('goes on after a restart with what it was in the middle of', async () => {
+    const { leadIds } = await capture(100);
+    const { jobId } = ok(await bulk(marketing, { command: 'MarkJunk', body: { reasonCode: 'bot' }, leadIds }), 202);
+    await ledger.stop();
+    await start();
+    const job = await finished(jobId);
+    expect(job).toMatchObject({ status: 'finished', counts: { total: 100, done: 100, failed: 0, pending: 0 } });
+    for (const leadId of [leadIds[0], leadIds[99]]) {
+      const { items } = ok(await admin.get(`/v1/leads/${leadId}/timeline`));
+      expect(items.filter(({ type }: { type: string }) => type === 'MarkedJunk')).toHaveLength(1);
+    }
   }, 60_000);
 
   it('hands the leads of somebody who leaves to the successor, and lists those that have none', async () => {
