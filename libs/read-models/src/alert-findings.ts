@@ -1,13 +1,12 @@
 import type { AlertFinding } from '#libs/alert/src/alert.js';
 import { type AlertCondition, conditionRule } from '#libs/alert/src/alert-conditions.js';
-import type { LeadStateName } from '#libs/lead/src/states.js';
+import { LEAD_STATES, RANK, type LeadStateName } from '#libs/lead/src/states.js';
 import { DEFAULT_PIPELINE_ID } from '#libs/policy/src/policy-book.js';
 import { acceptanceParams, acceptanceReport, type AcceptanceFigures } from './acceptance.js';
 import { balanceParams, balanceReport } from './balance.js';
 import { bottlenecksParams, bottlenecksReport } from './bottlenecks.js';
 import { scanClosings } from './closings.js';
 import { coverageParams, coverageReport } from './coverage.js';
-import { DIMENSIONS } from './dimensions.js';
 import { DAY_MS, rate } from './figures.js';
 import { forecastParams, forecastReport } from './forecast.js';
 import { scanPaths } from './path.js';
@@ -17,7 +16,8 @@ import { markedAndAccepted, scoreQualityParams } from './score-quality.js';
 import { escalatedClocks, slaParams, slaReport } from './sla.js';
 import { stageBenchmarksParams, stageBenchmarksReport } from './stage-benchmarks.js';
 import { staleParams, staleReport } from './stale.js';
-import { isOpenQualified, velocityParams, velocityReport } from './velocity.js';
+import { stockParams, stockReport } from './stock.js';
+import { velocityParams, velocityReport } from './velocity.js';
 import { StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
 import { unownedTooLong } from './work.js';
@@ -353,31 +353,43 @@ interface LeadsNow {
 
 /** Nobody works on these any more; customers are still looked after. */
 const AT_REST: ReadonlySet<LeadStateName> = new Set(['LOST', 'DISQUALIFIED', 'JUNK', 'MERGED']);
-const OWNER = DIMENSIONS.indexOf('owner');
 
-/** What several conditions need of every lead, in one pass. */
-async function leadsNow({ context, nowMs, view }: Asked): Promise<LeadsNow> {
-  const { policies } = context;
-  const stagePolicies = new StagePolicies(policies, nowMs);
-  const departed = new Map<string, boolean>();
+/** What several conditions need of every lead: by owner and lead type, as the stock is kept anyway. */
+async function leadsNow(ask: Asked): Promise<LeadsNow> {
+  const { context, nowMs, view } = ask;
+  const stages = new StagePolicies(context.policies, nowMs);
   const orphans = new Map<string, number>();
-  let lastCaptureMs: number | null = null;
   let opportunities = 0;
   let qualified = 0;
-  const everything = parseReportParams({ report: 'alerts' }, {}, context);
-  await scanPaths(view, everything, null, (path) => {
-    const [capture] = path.visits;
-    if (capture !== undefined) lastCaptureMs = Math.max(lastCaptureMs ?? -Infinity, capture.enteredMs);
-    const { state } = path.visits[path.visits.length - 1] as { state: LeadStateName };
-    if (state === 'OPPORTUNITY') opportunities += 1;
-    if (isOpenQualified(path, stagePolicies)) qualified += 1;
-    const owner = path.dims.values[OWNER];
-    if (owner === null || owner === undefined || AT_REST.has(state)) return;
-    let gone = departed.get(owner);
-    if (gone === undefined) departed.set(owner, (gone = policies.departureMs(owner, nowMs) !== null));
-    if (gone) orphans.set(owner, (orphans.get(owner) ?? 0) + 1);
-  });
+  const { rows, total } = await stockReport(view, ask.params(stockParams, { by: 'owner,leadType' }));
+  for (const { dimensions, states } of rows) {
+    const { leadType = null, owner = null } = dimensions;
+    const asked = RANK[stages.pipeline(leadType)?.qualifiedStage ?? 'SQL'];
+    const gone = owner !== null && context.policies.departureMs(owner, nowMs) !== null;
+    for (const state of LEAD_STATES) {
+      const { count } = states[state];
+      if (state === 'OPPORTUNITY') opportunities += count;
+      if (state !== 'CUSTOMER' && RANK[state] >= asked) qualified += count;
+      if (gone && count > 0 && !AT_REST.has(state)) orphans.set(owner, (orphans.get(owner) ?? 0) + count);
+    }
+  }
+  const lastCaptureMs = total.leads.count === 0 ? null : await lastCapture(ask);
   return { lastCaptureMs, opportunities, qualified, orphans };
+}
+
+/** A new lead of the last days lies among those that changed in them. */
+const RECENT_DAYS = 14;
+
+async function lastCapture(ask: Asked): Promise<number | null> {
+  const everything = parseReportParams({ report: 'alerts' }, {}, ask.context);
+  for (const sinceMs of [ask.nowMs - RECENT_DAYS * DAY_MS, null]) {
+    let lastMs: number | null = null;
+    await scanPaths(ask.view, everything, sinceMs, ({ visits: [capture] }) => {
+      if (capture !== undefined) lastMs = Math.max(lastMs ?? -Infinity, capture.enteredMs);
+    });
+    if (lastMs !== null && lastMs >= (sinceMs ?? -Infinity)) return lastMs;
+  }
+  return null;
 }
 
 /** Working days since the last new lead, by the calendar `weekdays`, a full day of which is 24 hours. */
