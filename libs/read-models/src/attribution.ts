@@ -10,6 +10,7 @@ import { share } from './money.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { factValue, orNull, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
+import { absorb, type Tally, weightOf } from './tally.js';
 
 /** One fact per lead that was ever qualified or won: its touches, by the UTC day of the last event that credits them. */
 const TOUCH_TABLE = 'touch';
@@ -99,7 +100,7 @@ const nameOf = ([, campaign, source]: Touch): string =>
   campaign !== null ? `campaign:${campaign}` : source !== null ? `source:${source}` : UNKNOWN;
 
 /** Whole credit by the size of its parts: added exactly, rounded once at the end. */
-class Credit {
+class Credit implements Tally {
   /** Number of touches that share → how often the touch was one of them. */
   readonly #parts = new Map<number, number>();
   /** The same, with the amounts to be shared. */
@@ -111,6 +112,14 @@ class Credit {
     let sums = this.#amounts.get(amount.currency);
     if (sums === undefined) this.#amounts.set(amount.currency, (sums = new Map()));
     sums.set(of, (sums.get(of) ?? 0n) + BigInt(amount.amountMinor));
+  }
+
+  absorb(other: Credit): void {
+    absorb(this.#parts, other.#parts);
+    absorb(this.#amounts, other.#amounts);
+  }
+  weight(): number {
+    return 100 + weightOf(this.#parts) + weightOf(this.#amounts);
   }
 
   /** Six places, half-up. */
@@ -141,10 +150,27 @@ function rounded(parts: readonly (readonly [number, bigint])[]): number {
   return share(numerator * BigInt(MILLION), denominator);
 }
 
+class Credits implements Tally {
+  readonly mql = new Credit();
+  readonly sql = new Credit();
+  readonly won = new Credit();
+
+  constructor(readonly touch: Touch) {}
+
+  absorb({ mql, sql, won }: Credits): void {
+    this.mql.absorb(mql);
+    this.sql.absorb(sql);
+    this.won.absorb(won);
+  }
+  fresh(): this {
+    return new Credits(this.touch) as this;
+  }
+}
+
 interface Counts {
   readonly totals: Record<Credited, number>;
   readonly amounts: Map<string, number>;
-  readonly touches: Map<string, { readonly touch: Touch } & Record<Credited, Credit>>;
+  readonly touches: Map<string, Credits>;
 }
 
 /** Every event of the period that credits touches, with the touches it credits by the asked model. */
@@ -159,27 +185,36 @@ async function scanCredits(
     leadId: string,
     atMs: number,
   ) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const passes = dimensionFilter(params);
   const { asOfMs, choices, fromMs } = params;
-  await scanFacts(view, TOUCH_TABLE, fromMs === null ? '' : utcDay(fromMs), LAST_PART, (fact) => {
-    if (!passes(fact.dims)) return;
-    const [mql, sql] = fact.numbers;
-    const [touches, sales] = fact.rest as [Touch[], Sale[]];
-    const credit = (what: Credited, atMs: number | null, amount: Money | null): void => {
-      if (atMs === null || atMs > asOfMs || !inPeriod(params, atMs)) return;
-      // Nothing lies before the capture but what was recorded late: then the earliest touch there is.
-      const before = touches.filter(([touchedMs]) => touchedMs <= atMs);
-      const known = before.length === 0 ? touches.slice(0, 1) : before;
-      const credited =
-        choices.model === 'first' ? known.slice(0, 1) : choices.model === 'last' ? known.slice(-1) : known;
-      use(what, credited, amount, fact.dims, fact.key, atMs);
-    };
-    credit('mql', orNull(mql), null);
-    credit('sql', orNull(sql), null);
-    for (const [closedMs, amountMinor, currency] of sales)
-      credit('won', closedMs, amountMinor === null || currency === null ? null : { amountMinor, currency });
-  });
+  await scanFacts(
+    view,
+    TOUCH_TABLE,
+    fromMs === null ? '' : utcDay(fromMs),
+    LAST_PART,
+    (fact) => {
+      if (!passes(fact.dims)) return;
+      const [mql, sql] = fact.numbers;
+      const [touches, sales] = fact.rest as [Touch[], Sale[]];
+      const credit = (what: Credited, atMs: number | null, amount: Money | null): void => {
+        if (atMs !== null) groups?.asOf.sees(atMs);
+        if (atMs === null || atMs > asOfMs || !inPeriod(params, atMs)) return;
+        // Nothing lies before the capture but what was recorded late: then the earliest touch there is.
+        const before = touches.filter(([touchedMs]) => touchedMs <= atMs);
+        const known = before.length === 0 ? touches.slice(0, 1) : before;
+        const credited =
+          choices.model === 'first' ? known.slice(0, 1) : choices.model === 'last' ? known.slice(-1) : known;
+        use(what, credited, amount, fact.dims, fact.key, atMs);
+      };
+      credit('mql', orNull(mql), null);
+      credit('sql', orNull(sql), null);
+      for (const [closedMs, amountMinor, currency] of sales)
+        credit('won', closedMs, amountMinor === null || currency === null ? null : { amountMinor, currency });
+    },
+    { params, groups },
+  );
 }
 
 export async function attributionReport(view: ReadView, params: ReportParams, { campaigns }: ReportContext) {
@@ -188,23 +223,25 @@ export async function attributionReport(view: ReadView, params: ReportParams, { 
     amounts: new Map(),
     touches: new Map(),
   }));
-  await scanCredits(view, params, (what, touches, amount, dims, _, atMs) => {
-    for (const counts of [groups.total, groups.of(dims, atMs)]) {
-      if (counts === null) continue;
-      counts.totals[what] += 1;
-      if (amount !== null)
-        counts.amounts.set(amount.currency, (counts.amounts.get(amount.currency) ?? 0) + amount.amountMinor);
-      for (const touch of touches) {
-        const name = nameOf(touch);
-        let credit = counts.touches.get(name);
-        if (credit === undefined) {
-          credit = { touch, mql: new Credit(), sql: new Credit(), won: new Credit() };
-          counts.touches.set(name, credit);
+  await scanCredits(
+    view,
+    params,
+    (what, touches, amount, dims, _, atMs) => {
+      for (const counts of [groups.total, groups.of(dims, atMs)]) {
+        if (counts === null) continue;
+        counts.totals[what] += 1;
+        if (amount !== null)
+          counts.amounts.set(amount.currency, (counts.amounts.get(amount.currency) ?? 0) + amount.amountMinor);
+        for (const touch of touches) {
+          const name = nameOf(touch);
+          let credit = counts.touches.get(name);
+          if (credit === undefined) counts.touches.set(name, (credit = new Credits(touch)));
+          credit[what].add(touches.length, amount);
         }
-        credit[what].add(touches.length, amount);
       }
-    }
-  });
+    },
+    groups,
+  );
   const costs = costsOf(params, campaigns);
   const make = (counts: Counts, asked: ReportParams, whole: boolean) =>
     figures(counts, asked, whole ? costs : new Map());
@@ -251,8 +288,7 @@ function figures(
   for (const [campaign, { amountMinor }] of costs) {
     const touch: Touch = [0, campaign, null];
     const name = nameOf(touch);
-    if (amountMinor > 0 && !all.has(name))
-      all.set(name, { touch, mql: new Credit(), sql: new Credit(), won: new Credit() });
+    if (amountMinor > 0 && !all.has(name)) all.set(name, new Credits(touch));
   }
   const made = [...all].map(([name, { mql, sql, touch, won }]): TouchFigures => {
     const [, campaign, source] = touch;

@@ -7,7 +7,7 @@ import { notesOf } from './lead-notes.js';
 import { enteredMsOf } from './merges.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { factValue, scanFacts } from './scan.js';
-import { StagePolicies } from './stage-policies.js';
+import { pipelinesAt, StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
 
 /** One fact per lead that sales ever accepted, by the UTC day of its first acceptance. */
@@ -106,39 +106,51 @@ async function scanWork(
   params: ReportParams,
   { policies }: ReportContext,
   use: (work: Work) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const passes = dimensionFilter(params);
   const { asOfMs } = params;
   const stages = new StagePolicies(policies, asOfMs);
   const fromPart = params.fromMs === null ? '' : utcDay(params.fromMs);
   const toPart = params.toMs === null ? LAST_PART : utcDay(params.toMs);
-  await scanFacts(view, EFFORT_TABLE, fromPart, toPart, ({ dims, key, numbers, rest }) => {
-    const [acceptedMs, sinceMs] = numbers as [number, number];
-    if (acceptedMs > asOfMs || !inPeriod(params, acceptedMs) || !passes(dims)) return;
-    const [allAttempts, responses, optOuts, complaints, recycled] = rest as Effort;
-    const known = (at: number): boolean => acceptedMs + at >= sinceMs && acceptedMs + at <= asOfMs;
-    const attempts = allAttempts.filter(([at]) => known(at));
-    const within = (times: readonly number[], index: number): boolean => {
-      const from = (attempts[index] as readonly [number, number])[0];
-      const to = attempts[index + 1]?.[0] ?? Infinity;
-      return times.some((at) => known(at) && at >= from && at < to);
-    };
-    const givenUp = recycled.filter(([at]) => known(at));
-    use({
-      leadId: key,
-      dims,
-      acceptedMs,
-      attempts: attempts.length,
-      followed: attempts.map((_, index) => ({
-        response: within(responses, index),
-        optOut: within(optOuts, index),
-        complaint: within(complaints, index),
-      })),
-      overCap: isOverCap(attempts, stages.pipeline(valueOf(dims, 'leadType'))?.contactCap ?? null),
-      givenUp: givenUp.length > 0,
-      fullSequence: givenUp.length > 0 && givenUp.every(([, full]) => full === 1),
-    });
-  });
+  await scanFacts(
+    view,
+    EFFORT_TABLE,
+    fromPart,
+    toPart,
+    ({ dims, key, numbers, rest }) => {
+      const [acceptedMs, sinceMs] = numbers as [number, number];
+      groups?.asOf.sees(acceptedMs);
+      if (acceptedMs > asOfMs || !inPeriod(params, acceptedMs) || !passes(dims)) return;
+      const [allAttempts, responses, optOuts, complaints, recycled] = rest as Effort;
+      const known = (at: number): boolean => {
+        groups?.asOf.sees(acceptedMs + at);
+        return acceptedMs + at >= sinceMs && acceptedMs + at <= asOfMs;
+      };
+      const attempts = allAttempts.filter(([at]) => known(at));
+      const within = (times: readonly number[], index: number): boolean => {
+        const from = (attempts[index] as readonly [number, number])[0];
+        const to = attempts[index + 1]?.[0] ?? Infinity;
+        return times.some((at) => known(at) && at >= from && at < to);
+      };
+      const givenUp = recycled.filter(([at]) => known(at));
+      use({
+        leadId: key,
+        dims,
+        acceptedMs,
+        attempts: attempts.length,
+        followed: attempts.map((_, index) => ({
+          response: within(responses, index),
+          optOut: within(optOuts, index),
+          complaint: within(complaints, index),
+        })),
+        overCap: isOverCap(attempts, stages.pipeline(valueOf(dims, 'leadType'))?.contactCap ?? null),
+        givenUp: givenUp.length > 0,
+        fullSequence: givenUp.length > 0 && givenUp.every(([, full]) => full === 1),
+      });
+    },
+    { params, groups },
+  );
 }
 
 /** EP-8: more attempts than the cap within its days (a window open at its beginning), or in one cycle. */
@@ -181,11 +193,17 @@ class Counts {
 }
 
 export async function contactEffortReport(view: ReadView, params: ReportParams, context: ReportContext) {
-  const groups = new Groups<Counts>(params, () => new Counts());
-  await scanWork(view, params, context, (work) => {
-    groups.total.add(work);
-    groups.of(work.dims, work.acceptedMs)?.add(work);
-  });
+  const groups = new Groups<Counts>(params, () => new Counts(), pipelinesAt(context.policies, params.asOfMs));
+  await scanWork(
+    view,
+    params,
+    context,
+    (work) => {
+      groups.total.add(work);
+      groups.of(work.dims, work.acceptedMs)?.add(work);
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

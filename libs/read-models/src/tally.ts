@@ -1,6 +1,6 @@
 /**
  * Figures that add up: what is counted in two lots of facts, put together, is what is counted in both at once. A whole
- * number is a sum; a list of numbers, a map, a set, typed numbers, an object or a list of objects holds such things; whatever
+ * number is a sum; a list of numbers, a map, a set, typed numbers, an object or a list of objects (place by place) holds such things; whatever
  * keeps private state says itself how it takes another one in.
  */
 export interface Tally {
@@ -39,8 +39,10 @@ function absorbList(into: unknown[], other: readonly unknown[]): void {
     for (let index = 0; index < other.length; index += 1) into.push(other[index]);
     return;
   }
-  if (into.length !== other.length) throw new Error('lists of objects add up place by place');
-  into.forEach((one, index) => absorb(one, other[index]));
+  other.forEach((one, index) => {
+    if (index === into.length) into.push(emptyLike(one as object));
+    absorb(into[index], one);
+  });
 }
 
 function absorbMap(into: Map<unknown, unknown>, other: ReadonlyMap<unknown, unknown>): void {
