@@ -9,6 +9,8 @@ import { berlinHolidays, newYorkHolidays } from './holidays.js';
 /** The company of the demo: who works there, how it sells, and by which rules. Nothing here happens; it only is so. */
 
 export const CURRENCY = 'EUR';
+/** New ones in a common week: as many as keep the sellers busy. */
+export const LEADS_PER_DAY = 3.5;
 
 export const OFFICES = {
   berlin: { teamId: 'berlin', name: 'Sales Berlin', timeZone: 'Europe/Berlin', holidays: berlinHolidays },

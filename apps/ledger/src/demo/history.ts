@@ -23,6 +23,7 @@ import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import type { MasterKey } from '#libs/privacy/src/master-key.js';
 import type { Act, Done } from './act.js';
+import { LEADS_PER_DAY } from './company.js';
 import { companyLife } from './company-life.js';
 import { DueLeads } from './due-leads.js';
 import { Random } from './random.js';
@@ -39,7 +40,7 @@ export interface HistoryOptions {
   /** The present. */
   readonly untilMs: number;
   readonly days: number;
-  /** New leads a day in a common week; default: as many as keep a sales team of six busy. */
+  /** New leads a day in a common week; default: LEADS_PER_DAY. */
   readonly leadsPerDay?: number;
   readonly onProgress?: (doneDays: number, days: number) => void;
 }
@@ -52,8 +53,6 @@ export interface History {
   /** By command and outcome: `AcceptLead ok` → how often. */
   readonly outcomes: ReadonlyMap<string, number>;
 }
-
-const LEADS_PER_DAY = 3.7;
 
 /** Namespace of the ids of everything that a seed makes. */
 export const seedId = (seed: string): string =>

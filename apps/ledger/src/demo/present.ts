@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
+import { LEADS_PER_DAY } from './company.js';
 import { arrivals } from './company-life.js';
 import { seedId, type History } from './history.js';
 import { Random } from './random.js';
@@ -9,7 +10,6 @@ import { TWO_YEARS_MS, World } from './world.js';
 
 /** Between two commands. */
 const EVERY_MS = 3000;
-const LEADS_PER_DAY = 3.7;
 /** Numbers of people and companies that a start of its own may use up. */
 const TEN_MINUTES_MS = 600_000;
 

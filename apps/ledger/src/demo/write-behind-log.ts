@@ -55,17 +55,7 @@ export class WriteBehindLog implements EventLog {
     const taken =
       known === null || events.length === 0
         ? null
-        : this.log.store.appendNow(
-            stream,
-            expectedRevision,
-            events.map(({ data, id, metadata, type }) => ({
-              id,
-              type,
-              isJson: true,
-              data: JSON.stringify(data),
-              metadata: JSON.stringify(metadata),
-            })),
-          );
+        : this.log.store.appendNow(stream, expectedRevision, recordsOf(events));
     if (taken === null || known === null) {
       await this.flushed();
       const result = await this.log.append(append);
@@ -189,6 +179,16 @@ export class WriteBehindLog implements EventLog {
     else await turn();
     this.#sinceTurn = 0;
   }
+}
+
+/** Events of one command mostly share one metadata object. */
+function recordsOf(events: Append['events']) {
+  let shared: Append['events'][number]['metadata'] | null = null;
+  let text = '';
+  return events.map(({ data, id, metadata, type }) => {
+    if (metadata !== shared) text = JSON.stringify((shared = metadata));
+    return { id, type, isJson: true, data: JSON.stringify(data), metadata: text };
+  });
 }
 
 const mayPass = (stream: string, { streamPrefixes }: LogFilter = {}): boolean =>
