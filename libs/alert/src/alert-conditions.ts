@@ -55,7 +55,6 @@ export const ALERT_CONDITIONS = {
   unowned_leads: { threshold: 0, sample: 1, windowDays: 0 },
 } as const satisfies Record<string, ConditionRule>;
 export type AlertCondition = keyof typeof ALERT_CONDITIONS;
-export const isAlertCondition = (name: string): name is AlertCondition => Object.hasOwn(ALERT_CONDITIONS, name);
 
 /** The rule in force: benchmarks `alert.<condition>` and `alert_sample.<condition>` where they are set, else the table. */
 export function conditionRule(policies: PolicyBook, condition: AlertCondition, nowMs: number): ConditionRule {

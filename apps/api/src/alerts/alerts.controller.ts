@@ -7,6 +7,7 @@ import { requireRole } from '#libs/platform/src/roles.js';
 import { parsed, ZodPipe } from '#libs/platform/src/zod-pipe.js';
 import { Caller } from '../caller.js';
 import { commandIdOf } from '../leads/command-headers.js';
+import { position } from '../query-fields.js';
 import { Alerts } from './alerts.js';
 
 export const alertsQuery = z.strictObject({
@@ -15,6 +16,7 @@ export const alertsQuery = z.strictObject({
     .default('standing')
     .describe('standing: open or acknowledged'),
   condition: z.enum(Object.keys(ALERT_CONDITIONS) as [string, ...string[]]).optional(),
+  after: position.optional().describe('Alerts are read from the log itself: they reflect every position there is'),
 });
 export const acknowledgeBody = z.strictObject({ note: z.string().max(2000).optional() });
 /** Who may say that an alert is seen to. */
@@ -32,7 +34,7 @@ export class AlertsController {
     const wanted = (alert: Alert): boolean =>
       (status === 'all' || (status === 'standing' ? isStanding(alert) : alert.status === status)) &&
       (condition === undefined || alert.raised?.condition === condition);
-    return { items: this.alerts.book.all().filter(wanted).map(cardOf) };
+    return { position: this.alerts.position, items: this.alerts.book.all().filter(wanted).map(cardOf) };
   }
 
   @Get(':key')

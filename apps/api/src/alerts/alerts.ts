@@ -79,6 +79,11 @@ export class Alerts {
     });
   }
 
+  /** How far the log was read; null: it was empty. */
+  get position(): Position | null {
+    return this.#position ?? null;
+  }
+
   /** Both books as far as the log has them now. */
   catchUp(): Promise<void> {
     const reading = this.#reading.then(

@@ -59,7 +59,7 @@ export class ReviewsController {
     const { status, teamId } = query;
     const wanted = (review: Review): boolean =>
       (status === undefined || review.status === status) && (teamId === undefined || review.teamId === teamId);
-    return { items: this.alerts.reviews.all().filter(wanted).map(cardOf) };
+    return { position: this.alerts.position, items: this.alerts.reviews.all().filter(wanted).map(cardOf) };
   }
 
   /** With what there is to decide: the stale leads, and where to read what has happened since the review before. */
@@ -167,7 +167,7 @@ export class AlignmentMeetingsController {
   @Get()
   async list(@Query(new ZodPipe(nothing)) _: object): Promise<object> {
     await this.alerts.catchUp();
-    return { items: this.alerts.reviews.meetings() };
+    return { position: this.alerts.position, items: this.alerts.reviews.meetings() };
   }
 }
 

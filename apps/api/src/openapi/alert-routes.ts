@@ -35,7 +35,13 @@ export const alertRoutes: readonly Route[] = [
     summary: 'What needs somebody’s attention, the last raised first.',
     operationId: 'listAlerts',
     query: alertsQuery,
-    answers: { 200: { description: 'The alerts', schema: z.object({ items: z.array(alertCard) }), name: 'Alerts' } },
+    answers: {
+      200: {
+        description: 'The alerts',
+        schema: z.object({ position: z.string().nullable(), items: z.array(alertCard) }),
+        name: 'Alerts',
+      },
+    },
   },
   {
     method: 'GET',

@@ -10,6 +10,7 @@ const headers = {
   },
 };
 const reviewId = z.uuid();
+const position = z.string().nullable();
 const card = {
   reviewId: z.string(),
   teamId: z.string(),
@@ -55,7 +56,9 @@ export const reviewRoutes: readonly Route[] = [
     summary: 'Pipeline reviews, the latest first.',
     operationId: 'listReviews',
     query: reviewsQuery,
-    answers: { 200: { description: 'The reviews', schema: z.object({ items: z.array(review) }), name: 'Reviews' } },
+    answers: {
+      200: { description: 'The reviews', schema: z.object({ position, items: z.array(review) }), name: 'Reviews' },
+    },
   },
   {
     method: 'GET',
@@ -122,7 +125,11 @@ export const reviewRoutes: readonly Route[] = [
     summary: 'Alignment meetings, the latest first.',
     operationId: 'listAlignmentMeetings',
     answers: {
-      200: { description: 'The meetings', schema: z.object({ items: z.array(meeting) }), name: 'AlignmentMeetings' },
+      200: {
+        description: 'The meetings',
+        schema: z.object({ position, items: z.array(meeting) }),
+        name: 'AlignmentMeetings',
+      },
     },
   },
 ];
