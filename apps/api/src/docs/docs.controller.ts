@@ -18,9 +18,10 @@ const page = (title: string, body: string): string =>
   `${head(title)}<style>body{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}code{overflow-wrap:anywhere}</style>
 ${body}</html>`;
 
-/** On a phone RapiDoc would cut off the licence on the left and the button that tries an operation on the right. */
+/** On a phone RapiDoc would cut off the licence on the left, and long paths and the button that tries an operation on the right. */
 const DOCS_ON_A_PHONE = `<style>@media (max-width:600px){
 rapi-doc::part(section-overview){padding-left:16px}
+rapi-doc::part(section-operation){overflow-wrap:anywhere}
 rapi-doc::part(btn-fill),rapi-doc::part(btn-clear),rapi-doc::part(btn-try){padding:6px;font-size:11px}
 }</style>`;
 
