@@ -17,6 +17,8 @@ export class Page<T extends Place> {
   readonly #after: Place | null;
   readonly #sign: 1 | -1;
   #kept: T[] = [];
+  /** Whatever stands beyond it is not on this page. */
+  #bound: Place | null = null;
 
   constructor(params: ReportParams, order: Order) {
     this.#limit = params.limit;
@@ -30,7 +32,7 @@ export class Page<T extends Place> {
   }
 
   add(item: T): void {
-    if (!this.wants(item)) return;
+    if (!this.wants(item) || (this.#bound !== null && compare(item, this.#bound) * this.#sign > 0)) return;
     this.#kept.push(item);
     if (this.#kept.length > 8 * this.#limit + 1000) this.#cut();
   }
@@ -54,6 +56,7 @@ export class Page<T extends Place> {
 
   #cut(): void {
     this.#kept = this.#kept.sort((a, b) => compare(a, b) * this.#sign).slice(0, this.#limit + 1);
+    if (this.#kept.length > this.#limit) this.#bound = this.#kept[this.#limit] as T;
   }
 }
 

@@ -7,6 +7,7 @@ import type { Money } from './lead-row.js';
 import { Exchange, reportingCurrency } from './money.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import type { Tally } from './tally.js';
 
 /**
  * Spec 7.32: won in the period / won in the period before it − 1, in each currency, or in `currency` where there is a rate. The
@@ -54,18 +55,37 @@ interface Sale {
   readonly amount: Money | null;
 }
 
+class Sales implements Tally {
+  readonly list: Sale[] = [];
+
+  absorb({ list }: Sales): void {
+    for (const sale of list) this.list.push(sale);
+  }
+  weight(): number {
+    return 100 + 120 * this.list.length;
+  }
+}
+
 async function scanSales(
   view: ReadView,
   params: ReportParams,
   { policies }: ReportContext,
   use: (sale: Sale) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const exchange = new Exchange(policies, reportingCurrency(params, null), params.asOfMs);
-  await scanDeals(view, params, params.fromMs, (deal) => {
-    const end = deal.endBy(params.asOfMs);
-    if (end?.kind !== 'won' || !inPeriod(params, end.atMs)) return;
-    use({ leadId: deal.leadId, dims: deal.dims, atMs: end.atMs, amount: exchange.won(deal) });
-  });
+  await scanDeals(
+    view,
+    params,
+    params.fromMs,
+    (deal) => {
+      const end = deal.endBy(params.asOfMs);
+      if (end?.kind !== 'won' || !inPeriod(params, end.atMs)) return;
+      if (exchange.isDated(deal)) groups?.asOf.isDecisive();
+      use({ leadId: deal.leadId, dims: deal.dims, atMs: end.atMs, amount: exchange.won(deal) });
+    },
+    groups,
+  );
 }
 
 /** Where the period before begins; it ends where this one begins. */
@@ -121,21 +141,27 @@ function salesIn(sales: readonly Sale[], fromMs: number | null, toMs: number | n
 
 export async function revenueReport(view: ReadView, params: ReportParams, context: ReportContext) {
   const benchmark = context.policies.benchmark('revenue_growth', undefined, params.asOfMs) ?? GROWTH;
-  const groups = new Groups<Sale[]>({ ...params, groupBy: null }, () => []);
+  const groups = new Groups<Sales>({ ...params, groupBy: null }, () => new Sales());
   const { asOfMs, fromMs, tz } = params;
   const beforeMs = fromMs === null ? null : startBefore(fromMs, params.toMs ?? Math.max(asOfMs, fromMs + 1), tz);
-  await scanSales(view, { ...params, fromMs: beforeMs }, context, (sale) => {
-    groups.total.push(sale);
-    groups.of(sale.dims, 0)?.push(sale);
-  });
-  groups.total.sort(byTime);
-  const split = windows(params, groups.total[0]?.atMs ?? Infinity);
+  await scanSales(
+    view,
+    { ...params, fromMs: beforeMs },
+    context,
+    (sale) => {
+      groups.total.list.push(sale);
+      groups.of(sale.dims, 0)?.list.push(sale);
+    },
+    groups,
+  );
+  const all = groups.total.list.sort(byTime);
+  const split = windows(params, all[0]?.atMs ?? Infinity);
   const ofAll = params.by.length === 0;
   const rows = ofAll ? [{ dimensions: {}, params, figures: groups.total }] : groups.rows();
   return {
     reportingCurrency: reportingCurrency(params, null),
     rows: (ofAll && params.groupBy === null ? [] : rows).flatMap((row) => {
-      const sales = [...row.figures].sort(byTime);
+      const sales = [...row.figures.list].sort(byTime);
       return split
         .map((window) => ({
           dimensions: { ...(window.label === null ? {} : { period: window.label }), ...row.dimensions },
@@ -143,7 +169,7 @@ export async function revenueReport(view: ReadView, params: ReportParams, contex
         }))
         .filter(({ currencies, withoutAmount }) => ofAll || currencies.length > 0 || withoutAmount.count > 0);
     }),
-    total: figures(groups.total, params, benchmark),
+    total: figures(all, params, benchmark),
   };
 }
 

@@ -44,18 +44,23 @@ export function parseFact(value: string, key: string): FactRow {
   const rest = end < 0 ? null : value.slice(end + 1);
   if (end < 0) end = value.length;
   const numbers: number[] = [];
-  let number = NaN;
+  let number = 0;
+  let digits = false;
   let sign = 1;
   for (let index = first + 1; index < end; index += 1) {
     const code = value.charCodeAt(index);
     if (code === COMMA) {
-      numbers.push(sign * number);
-      number = NaN;
+      numbers.push(digits ? sign * number : NaN);
+      number = 0;
+      digits = false;
       sign = 1;
     } else if (code === MINUS) sign = -1;
-    else number = (Number.isNaN(number) ? 0 : number * 10) + code - ZERO;
+    else {
+      number = number * 10 + code - ZERO;
+      digits = true;
+    }
   }
-  numbers.push(sign * number);
+  numbers.push(digits ? sign * number : NaN);
   return new FactRow(key, dimsOf(value.slice(0, first)), numbers, rest);
 }
 

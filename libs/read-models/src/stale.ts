@@ -4,7 +4,7 @@ import { valueOf } from './dimensions.js';
 import { DAY_MS, quotient, rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, type RateFigure } from './grouping.js';
 import { closedMsOf, type LeadRow, type Visit } from './lead-row.js';
-import { Page } from './paging.js';
+import { Page, type Place } from './paging.js';
 import { type Pulse, scanPulses } from './pulse.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { readRows } from './scan.js';
@@ -55,7 +55,8 @@ export interface StaleItem {
   } | null;
 }
 
-interface Judged extends Pulse {
+interface Judged {
+  readonly pulse: Pulse;
   readonly stage: string;
   readonly ageMs: number;
   readonly limitMs: number | null;
@@ -74,10 +75,11 @@ async function scanJudged(
   await scanPulses(view, params, (pulse) => {
     if (states !== undefined && !states.includes(pulse.state)) return;
     const limitMs = stages.limitMs(valueOf(pulse.dims, 'leadType'), pulse.state, pulse.dealStage);
-    const ageMs =
-      params.asOfMs - silentFromMs({ sinceMs: pulse.lastActivityMs, pauses: pulse.pauses, wentStale: false });
+    const { lastActivityMs: sinceMs, pauses } = pulse;
+    const fromMs = pauses.length === 0 ? sinceMs : silentFromMs({ sinceMs, pauses, wentStale: false });
+    const ageMs = params.asOfMs - fromMs;
     const isStale = !pulse.onHold && limitMs !== null && ageMs > limitMs;
-    use({ ...pulse, stage: stageOf(pulse), ageMs, limitMs, isStale });
+    use({ pulse, stage: stageOf(pulse), ageMs, limitMs, isStale });
   });
 }
 
@@ -91,9 +93,9 @@ interface Counts {
 export async function staleReport(view: ReadView, params: ReportParams, { policies }: ReportContext) {
   const stages = new StagePolicies(policies, params.asOfMs);
   const groups = new Groups<Counts>(params, () => ({ open: 0, stale: 0, onHold: 0, stages: new Map() }));
-  const page = new Page<Judged & { readonly atMs: number; readonly key: string }>(params, 'ascending');
+  const page = new Page<Place & { readonly lead: Judged }>(params, 'ascending');
   await scanJudged(view, params, stages, (lead) => {
-    for (const counts of [groups.total, groups.of(lead.dims, 0)]) {
+    for (const counts of [groups.total, groups.of(lead.pulse.dims, 0)]) {
       if (counts === null) continue;
       let stage = counts.stages.get(lead.stage);
       if (stage === undefined) counts.stages.set(lead.stage, (stage = { open: 0, stale: 0 }));
@@ -103,9 +105,9 @@ export async function staleReport(view: ReadView, params: ReportParams, { polici
         counts.stale += 1;
         stage.stale += 1;
       }
-      if (lead.onHold) counts.onHold += 1;
+      if (lead.pulse.onHold) counts.onHold += 1;
     }
-    if (lead.isStale) page.add({ ...lead, atMs: lead.lastActivityMs, key: lead.leadId });
+    if (lead.isStale) page.add({ atMs: lead.pulse.lastActivityMs, key: lead.pulse.leadId, lead });
   });
   const { page: listed, nextCursor } = page.end();
   const rows = new Map(
@@ -121,24 +123,24 @@ export async function staleReport(view: ReadView, params: ReportParams, { polici
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, order) })),
     total: figures(groups.total, params, order),
     /** The longest silent first. */
-    items: listed.map((lead) => item(lead, rows.get(lead.leadId), params.asOfMs)),
+    items: listed.map(({ key, lead }) => item(lead, rows.get(key), params.asOfMs)),
     nextCursor,
   };
 }
 
-function item(lead: Judged, row: LeadRow | undefined, asOfMs: number): StaleItem {
+function item({ ageMs, limitMs, pulse }: Judged, row: LeadRow | undefined, asOfMs: number): StaleItem {
   const deal = row?.deals.findLast(
     (one) => (row.visits[one.openedIn] as Visit).enteredMs <= asOfMs && (closedMsOf(row, one) ?? Infinity) > asOfMs,
   );
   return {
-    leadId: lead.leadId,
-    state: lead.state,
-    dealStage: lead.dealStage,
-    lastActivityAt: new Date(lead.lastActivityMs).toISOString(),
-    ageDays: quotient(lead.ageMs, DAY_MS, 4) as number,
-    limitDays: quotient(lead.limitMs as number, DAY_MS, 4) as number,
-    teamId: valueOf(lead.dims, 'team'),
-    ownerId: valueOf(lead.dims, 'owner'),
+    leadId: pulse.leadId,
+    state: pulse.state,
+    dealStage: pulse.dealStage,
+    lastActivityAt: new Date(pulse.lastActivityMs).toISOString(),
+    ageDays: quotient(ageMs, DAY_MS, 4) as number,
+    limitDays: quotient(limitMs as number, DAY_MS, 4) as number,
+    teamId: valueOf(pulse.dims, 'team'),
+    ownerId: valueOf(pulse.dims, 'owner'),
     deal:
       deal === undefined
         ? null
@@ -188,8 +190,8 @@ export async function staleLeads(
   if (name === undefined) return null;
   const leads: string[] = [];
   await scanJudged(view, params, new StagePolicies(policies, params.asOfMs), (lead) => {
-    const hit = name === 'open' || (name === 'stale' ? lead.isStale : lead.onHold);
-    if (hit && (stage === undefined || lead.stage === stage)) leads.push(lead.leadId);
+    const hit = name === 'open' || (name === 'stale' ? lead.isStale : lead.pulse.onHold);
+    if (hit && (stage === undefined || lead.stage === stage)) leads.push(lead.pulse.leadId);
   });
   return leads;
 }
