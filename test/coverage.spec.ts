@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { bulkEventSchemas } from '#apps/api/src/bulk/bulk-events.js';
 import { routes } from '#apps/api/src/openapi/routes.js';
 import { accountCommandSchemas, campaignCommandSchemas } from '#libs/account/src/account-commands.js';
 import { accountEventSchemas } from '#libs/account/src/account-events.js';
@@ -40,6 +41,7 @@ const events = {
   ...alertEventSchemas,
   ...reviewEventSchemas,
   ...jobEventSchemas,
+  ...bulkEventSchemas,
   ...scoringEventSchemas,
 };
 
