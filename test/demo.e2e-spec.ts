@@ -143,6 +143,30 @@ describe('a running demo', () => {
       expect(((await ask(path)).items as unknown[]).length).toBeGreaterThan(0);
   });
 
+  it('explains every score to the last milli-point, at any instant', async () => {
+    const { items: leads } = (await ask('/v1/leads?limit=200')) as unknown as { items: { leadId: string }[] };
+    expect(leads.length).toBeGreaterThan(100);
+    const nowMs = Date.now();
+    let scored = 0;
+    for (const [n, { leadId }] of leads.entries()) {
+      for (let k = 0; k < 5; k++) {
+        // Scattered over the lead's past, the same for every run.
+        const atMs = nowMs - Math.floor(((n * 7919 + k * 104_729) % 9973) * (300 / 9973) * DAY_MS);
+        const response = await get(`/v1/leads/${leadId}/score?asOf=${new Date(atMs).toISOString()}`);
+        // Not captured yet at that instant.
+        if (response.status === 404) continue;
+        const { contributions, total } = (await read(response)) as unknown as {
+          total: number | null;
+          contributions: { mp: number }[];
+        };
+        const explained = contributions.reduce((sum, { mp }) => sum + mp, 0);
+        expect([leadId, atMs, explained]).toEqual([leadId, atMs, total ?? 0]);
+        if (contributions.length > 1) scored++;
+      }
+    }
+    expect(scored).toBeGreaterThan(100);
+  }, 60_000);
+
   it('raises alerts', async () => {
     const until = performance.now() + 20_000;
     let alerts: unknown[] = [];
