@@ -165,6 +165,11 @@ describe('a command', () => {
     expect((await one.send('MarkMQL', leadId, { reason: 'r' }, { ifMatch: 1 })).state).toBe('MQL');
   });
 
+  it('says that there is no such lead, whatever If-Match expects of it', async () => {
+    const sent = one.send('MarkMQL', randomUUID(), { reason: 'r' }, { ifMatch: 3 });
+    await expect(sent).rejects.toMatchObject({ code: 'LEAD_NOT_FOUND', status: 404 });
+  });
+
   it('of a fact is decided anew when another process was faster, of a person it is a CONFLICT', async () => {
     const { leadId } = await one.capture(newEmail());
     const racing = () => {

@@ -81,7 +81,7 @@ export class LeadCommands {
       if (account !== null) await this.#decisions.lookAgain(account, answer.leadId, origin);
       return answer;
     } catch (error) {
-      throw coded(error, leadId);
+      throw coded(error, leadId, command.name);
     }
   }
 
@@ -155,9 +155,12 @@ function read(input: LeadCommandInput): { command: LeadCommand; leadId: string; 
   return { command, leadId, origin };
 }
 
-function coded(error: unknown, leadId: string): unknown {
+function coded(error: unknown, leadId: string, name?: string): unknown {
   const facts = leadId === '' ? {} : { leadId };
   if (error instanceof PolicyError) return new LeadError('NOT_READY', error.detail, facts);
   if (!(error instanceof CommandError)) return error;
+  // Whoever expects a revision of a lead that never was is not late: asking again with another one does not help.
+  if (error.code === 'CONFLICT' && error.currentRevision === -1 && name !== 'CaptureLead')
+    return new LeadError('LEAD_NOT_FOUND', 'there is no such lead', facts);
   return new LeadError(error.code, error.message, { ...facts, currentRevision: error.currentRevision });
 }
