@@ -12,6 +12,10 @@ if (name !== undefined && !known.includes(name)) {
   console.error(`faults: no run named ${name}; there are ${known.join(', ')}`);
   process.exit(2);
 }
+if (!rest.every((argument) => /^[1-9]\d*$/.test(argument))) {
+  console.error(`faults: ${rest.join(' ')} are no whole numbers; usage: npm run faults -- <name> [times] [seed]`);
+  process.exit(2);
+}
 let failed = 0;
 for (const run of name === undefined ? known : [name]) {
   const { status } = spawnSync(process.execPath, [`${here}${run}.js`, ...rest], { stdio: 'inherit' });
