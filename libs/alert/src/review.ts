@@ -15,7 +15,6 @@ export const reviewEventSchemas = {
     finding: z.enum(FINDINGS),
     decision: z.enum(DECISIONS),
     by: id,
-    note: text.optional(),
   }),
   ReviewCompleted: z.object({ ...base, itemsReviewed: z.int().min(0) }),
   AlignmentMeetingHeld: z.object({
@@ -94,7 +93,6 @@ export const reviewCommandSchemas = {
     leadId: z.uuid().optional(),
     finding: z.enum(FINDINGS),
     decision: z.enum(DECISIONS),
-    note: text.optional(),
   }),
   CompleteReview: z.strictObject({}),
   HoldAlignmentMeeting: z.strictObject({
@@ -140,9 +138,9 @@ export function decideReview(review: Review, command: ReviewCommand, context: Re
     }
     case 'RecordFinding': {
       requireScheduled(review, command.name);
-      const { leadId, note, ...said } = command.body;
-      const optional = { ...(leadId === undefined ? {} : { leadId }), ...(note === undefined ? {} : { note }) };
-      return [{ type: 'ReviewFindingRecorded', data: { occurredAt, ...said, by: context.by, ...optional } }];
+      const { leadId, ...said } = command.body;
+      const about = leadId === undefined ? {} : { leadId };
+      return [{ type: 'ReviewFindingRecorded', data: { occurredAt, ...said, by: context.by, ...about } }];
     }
     case 'CompleteReview': {
       requireScheduled(review, command.name);

@@ -35,6 +35,7 @@ export class Exchange {
   ) {}
 
   open(amountMinor: number, currency: string | null): Money {
+    // ISO 4217: XXX stands for no currency; imported deals may name none.
     const own = currency ?? this.reporting ?? 'XXX';
     if (this.reporting === null || own === this.reporting) return { amountMinor, currency: own };
     const rate = this.policies.benchmark('fx_rate', own, this.atMs);

@@ -16,6 +16,7 @@ export interface StageMovesOptions {
   /** The active version of the read models; null before the first fill. */
   readonly view: () => Promise<ReadView | null>;
   readonly execute: (command: LeadCommandInput) => Promise<unknown>;
+  /** `leadId` is empty when a whole round failed; the next one tries again. */
   readonly onError?: (leadId: string, error: unknown) => void;
 }
 
@@ -32,7 +33,7 @@ export class StageMoves {
   /** Rounds until the signal aborts; an outage is asked again in the next. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.round().catch(() => undefined);
+      await this.round().catch((error: unknown) => this.options.onError?.('', error));
       await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
