@@ -1,33 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
-import { makeLogger } from '#libs/platform/src/logging.js';
-import { parseSettings } from '#libs/platform/src/settings.js';
-import { LedgerClient, type Answer } from './support/ledger-client.js';
+import { done, HandClockedLedger } from './support/hand-clocked-ledger.js';
+import type { LedgerClient } from './support/ledger-client.js';
 
 /** What the ledger warns of, over HTTP, by the test clock (spec §8.5). */
 
-const ADMIN_KEY = 'an-administrators-key-of-alerts';
 /** A Monday. */
 const START = '2026-03-02T10:00:00.000Z';
 
 describe('alerts over HTTP', () => {
-  let dir: string;
-  let ledger: RunningLedger;
+  let ledger: HandClockedLedger;
   let admin: LedgerClient;
   let marketing: LedgerClient;
   let rita: LedgerClient;
   let people = 0;
 
-  const done = async (answer: Promise<Answer>, status = 200) => {
-    const { body, ...rest } = await answer;
-    if (rest.status !== status) throw new Error(`answered ${rest.status}: ${JSON.stringify(body)}`);
-    return body;
-  };
-  const setClock = (now: string) =>
-    done(admin.call('PUT', '/v1/testing/clock', { body: { now, sweep: 'continuous' } }));
+  const setClock = (now: string) => ledger.setClock(now);
   const handedOver = async (): Promise<string> => {
     people += 1;
     const { leadId } = await done(
@@ -48,34 +35,20 @@ describe('alerts over HTTP', () => {
     done(rita.command(`/v1/leads/${await handedOver()}/reject`, { reasonCode, failedCriteria }));
   const alert = async (key: string) => done(rita.get(`/v1/alerts/${key}`));
   const raisedEvents = async (key: string) =>
-    (await ledger.log.readStream(`alert-${key}`)).map(({ data, type }) => [
+    (await ledger.ledger.log.readStream(`alert-${key}`)).map(({ data, type }) => [
       type,
       (data as { occurredAt: string }).occurredAt,
     ]);
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-alerts-'));
-    const settings = parseSettings({
-      DATA_DIR: join(dir, 'data'),
-      PORT: '0',
-      LEDGER_ADMIN_KEY: ADMIN_KEY,
-      LEDGER_TEST_CLOCK: '1',
-      LOG_LEVEL: 'silent',
-    });
-    ledger = await runLedger(settings, makeLogger('silent', 'alerts'));
-    admin = new LedgerClient(ledger.url, ADMIN_KEY);
-    await setClock(START);
-    const keyFor = async (actorId: string, role: string, teams: string[]) =>
-      admin.as(
-        (await done(admin.call('POST', '/v1/keys', { body: { name: actorId, actorId, role, teams } }), 201)).key,
-      );
-    marketing = await keyFor('mia', 'marketing', ['marketing']);
-    rita = await keyFor('rita', 'sales', ['sales']);
+    ledger = await HandClockedLedger.start(START);
+    admin = ledger.admin;
+    marketing = await ledger.person('mia', 'marketing', ['marketing']);
+    rita = await ledger.person('rita', 'sales', ['sales']);
   }, 60_000);
 
   afterAll(async () => {
     await ledger?.stop();
-    await rm(dir, { recursive: true, force: true });
   }, 30_000);
 
   it('says nothing of acceptance while fewer than ten handoffs are decided', async () => {

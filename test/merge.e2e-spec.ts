@@ -1,34 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
-import { makeLogger } from '#libs/platform/src/logging.js';
-import { parseSettings } from '#libs/platform/src/settings.js';
 import { REPORT_NAMES } from '#libs/read-models/src/reports.js';
-import { LedgerClient, type Answer } from './support/ledger-client.js';
+import { done, HandClockedLedger } from './support/hand-clocked-ledger.js';
+import type { LedgerClient } from './support/ledger-client.js';
 
-const ADMIN_KEY = 'an-administrators-key-of-merging';
 /** A Monday. */
 const START = '2026-03-02T09:00:00.000Z';
 /** Reports that need to be asked for a period. */
 const PERIOD = 'from=2026-02-01&to=2026-04-01';
 
 describe('merging over HTTP', () => {
-  let dir: string;
-  let ledger: RunningLedger;
+  let ledger: HandClockedLedger;
   let admin: LedgerClient;
   let ops: LedgerClient;
   let marketing: LedgerClient;
 
-  const done = async (answer: Promise<Answer>, status = 200) => {
-    const { body, ...rest } = await answer;
-    if (rest.status !== status) throw new Error(`answered ${rest.status}: ${JSON.stringify(body)}`);
-    return body;
-  };
-  const setClock = (now: string) =>
-    done(admin.call('PUT', '/v1/testing/clock', { body: { now, sweep: 'continuous' } }));
+  const setClock = (now: string) => ledger.setClock(now);
   const capture = (email: string, person: object = {}) =>
     marketing.command('/v1/leads', {
       person: { givenName: 'Ada', email, ...person },
@@ -55,28 +42,14 @@ describe('merging over HTTP', () => {
   };
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-merge-'));
-    const settings = parseSettings({
-      DATA_DIR: join(dir, 'data'),
-      PORT: '0',
-      LEDGER_ADMIN_KEY: ADMIN_KEY,
-      LEDGER_TEST_CLOCK: '1',
-      LOG_LEVEL: 'silent',
-    });
-    ledger = await runLedger(settings, makeLogger('silent', 'merge'));
-    admin = new LedgerClient(ledger.url, ADMIN_KEY);
-    await setClock(START);
-    const keyFor = async (actorId: string, role: string, teams: string[]) =>
-      admin.as(
-        (await done(admin.call('POST', '/v1/keys', { body: { name: actorId, actorId, role, teams } }), 201)).key,
-      );
-    ops = await keyFor('olga', 'ops', []);
-    marketing = await keyFor('mia', 'marketing', ['marketing']);
+    ledger = await HandClockedLedger.start(START);
+    admin = ledger.admin;
+    ops = await ledger.person('olga', 'ops', []);
+    marketing = await ledger.person('mia', 'marketing', ['marketing']);
   }, 60_000);
 
   afterAll(async () => {
     await ledger?.stop();
-    await rm(dir, { recursive: true, force: true });
   }, 30_000);
 
   it('makes two leads one, and two again, without a trace in any report', async () => {

@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
-import { makeLogger } from '#libs/platform/src/logging.js';
-import { parseSettings } from '#libs/platform/src/settings.js';
 import { defaultPipeline } from '#libs/policy/src/defaults.js';
-import { LedgerClient, type Answer } from './support/ledger-client.js';
+import { done, HandClockedLedger } from './support/hand-clocked-ledger.js';
+import type { LedgerClient, Answer } from './support/ledger-client.js';
 
 /** Keeping at a lead, giving it up, taking it up again: over HTTP, by the test clock. Offices are open from 9 to 17, UTC. */
 
-const ADMIN_KEY = 'an-administrators-key-of-nurture';
 /** A Monday. */
 const START = '2026-03-02T10:00:00.000Z';
 
@@ -22,8 +16,7 @@ interface Told {
 }
 
 describe('contact, nurture and silence over HTTP', () => {
-  let dir: string;
-  let ledger: RunningLedger;
+  let ledger: HandClockedLedger;
   let admin: LedgerClient;
   let ops: LedgerClient;
   let marketing: LedgerClient;
@@ -31,13 +24,7 @@ describe('contact, nurture and silence over HTTP', () => {
   let adas: string;
   let bens: string;
 
-  const done = async (answer: Promise<Answer>, status = 200) => {
-    const { body, ...rest } = await answer;
-    if (rest.status !== status) throw new Error(`answered ${rest.status}: ${JSON.stringify(body)}`);
-    return body;
-  };
-  const setClock = (now: string) =>
-    done(admin.call('PUT', '/v1/testing/clock', { body: { now, sweep: 'continuous' } }));
+  const setClock = (now: string) => ledger.setClock(now);
   const act = (by: LedgerClient, leadId: string, action: string, body: unknown = {}) =>
     done(by.command(`/v1/leads/${leadId}/${action}`, body));
   const refused = async (answer: Promise<Answer>) => {
@@ -63,29 +50,15 @@ describe('contact, nurture and silence over HTTP', () => {
   };
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), 'lead-ledger-nurture-'));
-    const settings = parseSettings({
-      DATA_DIR: join(dir, 'data'),
-      PORT: '0',
-      LEDGER_ADMIN_KEY: ADMIN_KEY,
-      LEDGER_TEST_CLOCK: '1',
-      LOG_LEVEL: 'silent',
-    });
-    ledger = await runLedger(settings, makeLogger('silent', 'nurture'));
-    admin = new LedgerClient(ledger.url, ADMIN_KEY);
-    await setClock(START);
-    const keyFor = async (actorId: string, role: string, teams: string[]) =>
-      admin.as(
-        (await done(admin.call('POST', '/v1/keys', { body: { name: actorId, actorId, role, teams } }), 201)).key,
-      );
-    ops = await keyFor('olga', 'ops', []);
-    marketing = await keyFor('mia', 'marketing', ['marketing']);
-    rita = await keyFor('rita', 'sales', ['sales']);
+    ledger = await HandClockedLedger.start(START);
+    admin = ledger.admin;
+    ops = await ledger.person('olga', 'ops', []);
+    marketing = await ledger.person('mia', 'marketing', ['marketing']);
+    rita = await ledger.person('rita', 'sales', ['sales']);
   }, 60_000);
 
   afterAll(async () => {
     await ledger?.stop();
-    await rm(dir, { recursive: true, force: true });
   }, 30_000);
 
   it('breaches the promise of a next attempt 16 office hours after one that nobody answered', async () => {
