@@ -15,6 +15,7 @@ const MAY_IMPORT = {
   privacy: ['event-log', 'lead'],
   import: ['lead', 'policy', 'event-log', 'privacy'],
   platform: ['event-log', 'lead'],
+  history: ['event-log', 'lead', 'policy', 'scoring'],
 };
 
 module.exports = {

@@ -1,0 +1,24 @@
+import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
+import type { RowSink, Table } from './table.js';
+
+/**
+ * Turns events into rows, one event after the other in the order of the log. The same log gives the same rows: no clock, no chance,
+ * nothing kept from one event to the next. An event it throws at is passed over with all of this encoder's rows, and reported.
+ */
+export interface Encoder {
+  readonly tables: readonly Table[];
+  /** What it wants to see; `lead-` unless it says so. */
+  readonly streamPrefixes?: readonly string[];
+  encode(event: RecordedEvent, sink: RowSink): void | Promise<void>;
+}
+
+export interface EncoderContext {
+  /** Events of one stream up to and with a revision: for the rare event that cannot be understood by itself. */
+  readStream(stream: string, toRevision: number): Promise<readonly RecordedEvent[]>;
+}
+
+/** Raised whenever an encoder gives other rows for the same events: the history is then written anew. */
+export const ENCODING_VERSION = 1;
+
+/** Everything the history holds. The order is part of the encoding: leads and codes are numbered as they first appear. */
+export const encodersOf = (_context: EncoderContext): readonly Encoder[] => [];

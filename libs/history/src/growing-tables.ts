@@ -1,0 +1,177 @@
+import type { Position } from '#libs/event-log/src/event-log.js';
+import { GrowingDictionary } from './dictionaries.js';
+import { LeadIndex } from './lead-index.js';
+import type { Column, ColumnArray, Columns, Dictionary, HistoryTables, RowSink, Table } from './table.js';
+
+/** How far everything has grown: to come back to, or to go on from. */
+export interface Extent {
+  readonly rows: ReadonlyMap<string, number>;
+  readonly dictionaries: ReadonlyMap<string, number>;
+  readonly leads: number;
+}
+
+/** Rows one after the other in memory: what encoders write into, and by itself a history that is not kept. */
+export class GrowingTables implements RowSink, HistoryTables {
+  position: Position | null = null;
+  readonly leads = new LeadIndex();
+  readonly #dictionaries = new Map<string, GrowingDictionary>();
+  readonly #rows = new Map<string, GrowingRows>();
+  /** By the description itself: a look-up by identity is what each row costs. */
+  readonly #byTable = new Map<Table, GrowingRows>();
+
+  get leadIds(): readonly string[] {
+    return this.leads.ids();
+  }
+
+  dictionary(name: string): GrowingDictionary {
+    let dictionary = this.#dictionaries.get(name);
+    if (dictionary === undefined) this.#dictionaries.set(name, (dictionary = new GrowingDictionary()));
+    return dictionary;
+  }
+
+  get dictionaries(): ReadonlyMap<string, Dictionary> {
+    return this.#dictionaries;
+  }
+
+  leadIndex(leadId: string): number {
+    return this.leads.indexOf(leadId);
+  }
+
+  row(table: Table, ...values: number[]): void {
+    (this.#byTable.get(table) ?? this.rowsOf(table)).add(values);
+  }
+
+  rowsOf(table: Table): GrowingRows {
+    let rows = this.#rows.get(table.name);
+    if (rows === undefined) this.#rows.set(table.name, (rows = new GrowingRows(table)));
+    this.#byTable.set(table, rows);
+    return rows;
+  }
+
+  table(table: Table): Columns {
+    const rows = this.rowsOf(table);
+    const columns = table.columns.map((column, index) => {
+      const values = rows.column(index, 0, rows.count);
+      const array = newColumn(column, rows.count, highest(column, values));
+      array.set(values);
+      return array;
+    });
+    return { rows: rows.count, columns };
+  }
+
+  extent(): Extent {
+    return {
+      rows: new Map([...this.#rows].map(([name, rows]) => [name, rows.count])),
+      dictionaries: new Map([...this.#dictionaries].map(([name, { values }]) => [name, values.length])),
+      leads: this.leads.count,
+    };
+  }
+
+  /** Forgets everything beyond. */
+  truncate(to: Extent): void {
+    for (const [name, rows] of this.#rows) rows.truncate(to.rows.get(name) ?? 0);
+    for (const [name, dictionary] of this.#dictionaries) dictionary.truncate(to.dictionaries.get(name) ?? 1);
+    this.leads.truncate(to.leads);
+  }
+
+  /** Forgets so many of the first rows of each table; dictionaries and leads stay. */
+  dropFirst(rows: ReadonlyMap<string, number>): void {
+    for (const [name, count] of rows) this.#rows.get(name)?.dropFirst(count);
+  }
+}
+
+const HIGHEST = { u8: 0xff, u16: 0xffff, u32: 0xffffffff, code: 0xffffffff, lead: 0xffffffff } as const;
+/** Whole numbers up to the value; infinite for instants and any number at all for f64. */
+const limitOf = ({ type }: Column): number => (type === 'instant' ? Infinity : type === 'f64' ? NaN : HIGHEST[type]);
+
+export class GrowingRows {
+  count = 0;
+  readonly #limits: Float64Array;
+  #values: Float64Array;
+
+  constructor(private readonly table: Table) {
+    this.#limits = Float64Array.from(table.columns, limitOf);
+    this.#values = new Float64Array(table.columns.length * 256);
+  }
+
+  /** TypeError when a value is none of its column's. */
+  add(values: readonly number[]): void {
+    const limits = this.#limits;
+    const width = limits.length;
+    if (values.length !== width)
+      throw new TypeError(`${this.table.name} has ${width} columns, the row ${values.length}`);
+    const at = this.count * width;
+    if (at === this.#values.length) this.#resize(2 * this.#values.length);
+    const all = this.#values;
+    for (let column = 0; column < width; column += 1) {
+      const value = values[column] as number;
+      const limit = limits[column] as number;
+      if (!(value >>> 0 === value && value <= limit) && !isValue(value, limit)) {
+        throw new TypeError(`${this.table.name}.${this.table.columns[column]?.name}: ${value} is none`);
+      }
+      all[at + column] = value;
+    }
+    this.count += 1;
+  }
+
+  /** One column's values of the rows [from, to). */
+  column(index: number, from: number, to: number): Float64Array {
+    const width = this.#limits.length;
+    const all = this.#values;
+    const values = new Float64Array(to - from);
+    for (let row = 0, at = from * width + index; row < values.length; row += 1, at += width)
+      values[row] = all[at] as number;
+    return values;
+  }
+
+  truncate(count: number): void {
+    this.count = Math.min(this.count, count);
+  }
+
+  dropFirst(count: number): void {
+    const width = this.#limits.length;
+    this.#values.copyWithin(0, count * width, this.count * width);
+    this.count -= count;
+    const needed = Math.max(256, 2 * this.count) * width;
+    if (this.#values.length > 4 * needed) this.#resize(needed);
+  }
+
+  #resize(length: number): void {
+    const values = new Float64Array(length);
+    values.set(this.#values.subarray(0, Math.min(length, this.count * this.#limits.length)));
+    this.#values = values;
+  }
+}
+
+function isValue(value: number, limit: number): boolean {
+  if (Number.isNaN(limit)) return true;
+  return limit === Infinity && (Number.isNaN(value) || Number.isSafeInteger(value));
+}
+
+/** An array for a whole column, over shared memory so that worker threads read it without a copy; codes as narrow as they are. */
+export function newColumn({ type }: Column, rows: number, highestCode: number): ColumnArray {
+  switch (type) {
+    case 'u8':
+      return new Uint8Array(new SharedArrayBuffer(rows));
+    case 'u16':
+      return new Uint16Array(new SharedArrayBuffer(2 * rows));
+    case 'u32':
+    case 'lead':
+      return new Uint32Array(new SharedArrayBuffer(4 * rows));
+    case 'f64':
+    case 'instant':
+      return new Float64Array(new SharedArrayBuffer(8 * rows));
+    case 'code':
+      if (highestCode <= 0xff) return new Uint8Array(new SharedArrayBuffer(rows));
+      if (highestCode <= 0xffff) return new Uint16Array(new SharedArrayBuffer(2 * rows));
+      return new Uint32Array(new SharedArrayBuffer(4 * rows));
+  }
+}
+
+/** Of a column of codes; 0 of others, where nobody asks. */
+function highest({ type }: Column, values: Float64Array): number {
+  if (type !== 'code') return 0;
+  let high = 0;
+  for (const value of values) if (value > high) high = value;
+  return high;
+}
