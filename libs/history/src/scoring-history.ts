@@ -52,9 +52,12 @@ export const LEAD_FLAGS = {
 /** One entry a step, a lead's in the order of the log. */
 export interface StepColumns {
   readonly count: number;
-  /** See `STEP`; with `EVALUATED` added where the ledger evaluates after this step (spec §5.4). */
+  /** See `STEP`; with `EVALUATED` added where a replay evaluates: after the last step of a command that told something scored (§5.4). */
   readonly kind: Uint8Array;
-  /** From when on it is known; never before the lead's step before it. Evaluations happen then. */
+  /**
+   * From when on it counts, and when it is evaluated. Of a behaviour exactly the instant that libs/scoring counts it at; it goes back
+   * only behind `restated` and where history was imported after something live.
+   */
   readonly atS: Uint32Array;
   /** When a behaviour occurred; of other steps equal to `atS`. */
   readonly occurredAtS: Uint32Array;
@@ -69,13 +72,18 @@ export const STEP = {
   gates: 2,
   /** Sales returned the lead: where models with `reset_engagement` start anew. */
   returned: 3,
-  /** All behaviours so far are forgotten; those that still hold are told again by the steps that follow (merge, correction). */
+  /**
+   * All behaviours and returns so far are forgotten; those that still hold are told again by the steps that follow (merge, correction,
+   * void), at the instants they had counted at: only there `atS` goes back.
+   */
   restated: 4,
 } as const;
 export const STEP_MASK = 0x0f;
 export const EVALUATED = 0x80;
+/** Beside EVALUATED: imported history, which the ledger itself never scored (spec §9.3). */
+export const IMPORTED = 0x40;
 
-/** What may keep a lead from being marked whatever its score: all bits must be set for a mark. */
+/** What may keep a lead from being marked whatever its score: all bits must be set for a mark. All are until a step says otherwise. */
 export const GATES = {
   /** No consent to profiling withdrawn, and not merged away. */
   mayBeScored: 1,
