@@ -360,20 +360,22 @@ export function hasFact(state: LeadState, type: LeadEventType, key: string): boo
   return false;
 }
 
-export type LeadStatus =
-  | 'merged'
-  | 'junk'
-  | 'disqualified'
-  | 'lost'
-  | 'customer'
-  | 'recycled_not_ready'
-  | 'returned_rejected'
-  | 'on_hold'
-  | 'new'
-  | 'attempting'
-  | 'connected'
-  | 'nurturing'
-  | 'open';
+export const LEAD_STATUSES = [
+  'merged',
+  'junk',
+  'disqualified',
+  'lost',
+  'customer',
+  'recycled_not_ready',
+  'returned_rejected',
+  'on_hold',
+  'new',
+  'attempting',
+  'connected',
+  'nurturing',
+  'open',
+] as const;
+export type LeadStatus = (typeof LEAD_STATUSES)[number];
 
 /** Working label, derived and never set (spec §3.2). */
 export function leadStatus(lead: LeadState): LeadStatus | null {

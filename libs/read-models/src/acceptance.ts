@@ -19,7 +19,7 @@ export function handoffFacts(row: LeadRow): Fact[] {
     part: utcDay(handoff.offeredMs),
     key: `${row.leadId}/${index}`,
     value: factValue(
-      dimensionText(row, handoff.team, handoff.owner ?? handoff.decider),
+      dimensionText(row, handoff.team, handoff.owner ?? handoff.decider, handoff.offeredMs),
       `${handoff.offeredMs},${HANDOFF_OUTCOMES.indexOf(handoff.outcome)},${handoff.decidedMs ?? ''}`,
       handoff.reason === null ? undefined : [handoff.reason, handoff.failedCriteria],
     ),

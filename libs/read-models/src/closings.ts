@@ -54,7 +54,7 @@ export function closingFacts(row: LeadRow): Fact[] {
       part: utcDay(closedMs),
       key: `${row.leadId}/${index}`,
       value: factValue(
-        dimensionText(row, team, owner),
+        dimensionText(row, team, owner, closedMs),
         `${DEAL_CLOSINGS.indexOf(kind)},${closedMs},${amount?.amountMinor ?? ''},${starts.map((startMs) => (startMs === null ? '' : closedMs - startMs)).join(',')},${throughSal},${broken}`,
         kind === 'lost'
           ? [amount?.currency ?? null, reason, deal.stage]

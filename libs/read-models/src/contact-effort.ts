@@ -55,7 +55,7 @@ export function effortFacts(row: LeadRow): Fact[] {
       table: EFFORT_TABLE,
       part: utcDay(acceptedMs),
       key: row.leadId,
-      value: factValue(dimensionText(row, row.team, row.owner), `${acceptedMs},${sinceMs}`, effort),
+      value: factValue(dimensionText(row, row.team, row.owner, acceptedMs), `${acceptedMs},${sinceMs}`, effort),
     },
   ];
 }

@@ -91,7 +91,12 @@ export function dealFacts(row: LeadRow): Fact[] {
       part: endMs === null ? OPEN_PART : utcDay(endMs),
       key: `${row.leadId}/${index}`,
       value: factValue(
-        dimensionText(row, closed === null ? row.team : closed.team, closed === null ? row.owner : closed.owner),
+        dimensionText(
+          row,
+          closed === null ? row.team : closed.team,
+          closed === null ? row.owner : closed.owner,
+          closed === null ? null : endMs,
+        ),
         `${numbers.join(',')}${text}`,
         [deal.dealId, history.currency, closed?.amount?.currency ?? null, ...stages],
       ),

@@ -1,9 +1,12 @@
+import { BANDS, GRADES, INTENTS } from './lead-notes.js';
 import { basisOf, type LeadRow } from './lead-row.js';
+import { presentStanding, type Standing, standingAt } from './lead-standing.js';
 
 /**
  * What every report can be split and filtered by (spec §7.0). Each fact begins with these values in this order.
- * Team and owner are those of the fact (the handoff, the clock, the closing); where a figure is about the lead's path,
- * they are the lead's present ones. `source` is the organisation's own code, else the channel.
+ * Team, owner and everything from `pipelineVersion` on are those of the fact (the handoff, the clock, the closing); where a
+ * figure is about the lead's path, they are the lead's present ones. `source` is the organisation's own code, else the channel.
+ * `nurtureTrack` is the track the lead was enrolled in last by then: of a path, before it left the funnel, unless it came back.
  */
 export const DIMENSIONS = [
   'source',
@@ -17,9 +20,23 @@ export const DIMENSIONS = [
   'owner',
   'persona',
   'icpResult',
+  'pipelineVersion',
+  'modelVersion',
+  'band',
+  'grade',
+  'nurtureTrack',
+  'segment',
+  'buyingIntent',
 ] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 export const isDimension = (name: string): name is Dimension => (DIMENSIONS as readonly string[]).includes(name);
+
+/** Dimensions that take no other values. */
+export const DIMENSION_VALUES: Readonly<Partial<Record<string, readonly string[]>>> = {
+  band: BANDS,
+  grade: GRADES,
+  buyingIntent: INTENTS,
+};
 
 /**
  * These values of a fact. Facts with equal values share one object, so what a query works out about it, it works out
@@ -40,21 +57,55 @@ export function dimsOf(text: string): Dims {
   let dims = interned.get(text);
   if (dims === undefined) {
     if (interned.size >= MOST_INTERNED) interned.clear();
-    dims = { values: JSON.parse(text) as (string | null)[] };
+    const told = JSON.parse(text) as (string | number)[];
+    dims = { values: DIMENSIONS.map((_, index) => ((told[index] ?? 0) === 0 ? null : String(told[index]))) };
     interned.set(text, dims);
   }
   return dims;
 }
 
-const text = (value: string | null): string => (value === null ? 'null' : JSON.stringify(value));
+const TRACK = DIMENSIONS.indexOf('nurtureTrack');
 
-/** The first line of a fact's value: a JSON array of its dimensions. */
-export function dimensionText(row: LeadRow, team: string | null, owner: string | null): string {
+/** The same dimensions but for the track. */
+export function withTrack(dims: Dims, track: string | null): Dims {
+  if (dims.values[TRACK] === track) return dims;
+  return dimsOf(arrayOf(dims.values.map((value, index) => text(index === TRACK ? track : value))));
+}
+
+/** Millions of facts hold it: none is 0, and those at the end are left out. */
+const text = (value: string | number | null): string => (value === null ? '0' : JSON.stringify(value));
+function arrayOf(texts: string[]): string {
+  while (texts.at(-1) === '0') texts.pop();
+  return `[${texts.join(',')}]`;
+}
+
+const standingTexts = ({
+  band,
+  buyingIntent,
+  grade,
+  modelVersion,
+  nurtureTrack,
+  pipelineVersion,
+  segment,
+}: Standing): string[] => [pipelineVersion, modelVersion, band, grade, nurtureTrack, segment, buyingIntent].map(text);
+
+/**
+ * The first line of a fact's value: a JSON array of its dimensions. `atMs`: the instant whose score, nurture and versions it
+ * shows; without one they are the present ones.
+ */
+export function dimensionText(
+  row: LeadRow,
+  team: string | null,
+  owner: string | null,
+  atMs: number | null = null,
+): string {
   row.memo.dims ??= [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, basisOf(row)]
     .map(text)
     .join(',');
   const { persona, icpResult } = row.profile;
-  return `[${row.memo.dims},${text(team)},${text(owner)},${text(persona)},${text(icpResult)}]`;
+  const standing =
+    atMs === null ? (row.memo.standing ??= standingTexts(presentStanding(row))) : standingTexts(standingAt(row, atMs));
+  return arrayOf([row.memo.dims, text(team), text(owner), text(persona), text(icpResult), ...standing]);
 }
 
 const days = new Map<number, string>();

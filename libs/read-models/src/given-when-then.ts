@@ -20,6 +20,7 @@ interface When {
   readonly recordedMs?: number;
   readonly actor?: { type: string; id: string; role: string };
   readonly eventId?: string;
+  readonly pipelineVersion?: number;
 }
 
 /** The configuration a new ledger starts with, and what else these events set. */
@@ -78,6 +79,7 @@ export class PastLead {
       metadata: {
         actor: when.actor ?? { type: 'user', id: 'ann', role: 'sales' },
         source: { system: 'api' },
+        ...(when.pipelineVersion === undefined ? {} : { policyRefs: { pipelineVersion: when.pipelineVersion } }),
       },
       recordedAtMs: when.recordedMs ?? Date.parse(occurredAt),
     });

@@ -1,12 +1,14 @@
+import { LEAD_STATUSES, type LeadStatus } from '#libs/lead/src/state.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
 import { accountFilter } from './account-leads.js';
 import { LAST_PART } from './dimensions.js';
 import { dimensionFilter } from './grouping.js';
 import { basisOf, isOnHold, type LeadRow, nextDueMs, type Visit } from './lead-row.js';
+import { presentStanding, presentTrack, rowStatus } from './lead-standing.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { orphanFilter } from './owned-leads.js';
 import { Page, type Place } from './paging.js';
-import { lastChangeOf, PATH_TABLE, presentStateOf } from './path.js';
+import { lastChangeOf, PATH_TABLE, presentStateOf, presentStatusOf } from './path.js';
 import {
   type ParamSpec,
   parseReportParams,
@@ -23,7 +25,13 @@ export const leadListParams: ParamSpec = {
   report: 'leads',
   paged: true,
   liveOnly: true,
-  filters: { state: LEAD_STATES, account: null, orphaned: ['true', 'false'], unowned: ['true', 'false'] },
+  filters: {
+    state: LEAD_STATES,
+    leadStatus: LEAD_STATUSES,
+    account: null,
+    orphaned: ['true', 'false'],
+    unowned: ['true', 'false'],
+  },
 };
 
 export interface LeadListItem {
@@ -50,6 +58,20 @@ export interface LeadListItem {
   readonly accountId: string | null;
   readonly personaId: string | null;
   readonly icpResult: string | null;
+  /** Working label (spec §3.2). */
+  readonly leadStatus: LeadStatus | null;
+  /** As it was scored last. */
+  readonly score: {
+    readonly totalMp: number;
+    readonly band: string | null;
+    readonly grade: string | null;
+    readonly modelVersion: string | null;
+  } | null;
+  readonly buyingIntent: string | null;
+  /** The audience it was nurtured as last. */
+  readonly segmentId: string | null;
+  /** On which track it is now. */
+  readonly nurtureTrackId: string | null;
   readonly attempts: number;
   readonly responses: number;
   readonly openHandoff: boolean;
@@ -93,7 +115,7 @@ async function scanLeads(
   use: (place: Place) => void,
 ): Promise<void> {
   const passes = dimensionFilter(params);
-  const states = params.filter.state;
+  const { leadStatus: statuses, state: states } = params.filter;
   const mayBeOrphan = orphanFilter(params.filter.orphaned, policies);
   const ofAccount = await accountFilter(view, params.filter.account);
   const { unowned } = params.filter;
@@ -101,7 +123,8 @@ async function scanLeads(
   await scanFacts(view, PATH_TABLE, '', LAST_PART, (fact) => {
     const state = presentStateOf(fact);
     // Merged-away leads are listed only when asked for.
-    if (states === undefined ? state === 'MERGED' : !states.includes(state)) return;
+    if (states === undefined ? statuses === undefined && state === 'MERGED' : !states.includes(state)) return;
+    if (statuses?.includes(presentStatusOf(fact)) === false) return;
     if (!mayBeOrphan(fact.dims, state)) return;
     if (waiting !== null && unowned?.includes(String(waiting.has(fact.key))) !== true) return;
     if (passes(fact.dims) && ofAccount(fact.key)) use({ key: fact.key, atMs: lastChangeOf(fact) });
@@ -125,6 +148,7 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 export function leadListItem(row: LeadRow): LeadListItem {
   const visit = row.visits[row.visits.length - 1] as Visit;
   const deal = row.deals[row.deals.length - 1];
+  const { band, buyingIntent, grade, modelVersion, segment, totalMp } = presentStanding(row);
   let next: number | null = null;
   for (const clock of row.clocks) {
     const due = nextDueMs(clock);
@@ -153,6 +177,11 @@ export function leadListItem(row: LeadRow): LeadListItem {
     accountId: row.profile.account,
     personaId: row.profile.persona,
     icpResult: row.profile.icpResult,
+    leadStatus: rowStatus(row),
+    score: totalMp === null ? null : { totalMp, band, grade, modelVersion },
+    buyingIntent,
+    segmentId: segment,
+    nurtureTrackId: presentTrack(row),
     attempts: row.attempts,
     responses: row.responses,
     mergedInto: row.merges.mergedInto?.survivorLeadId ?? null,

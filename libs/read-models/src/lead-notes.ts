@@ -17,8 +17,10 @@ export interface LeadNote {
 
 /**
  * touch: campaign, source, merge it came by (null: none). attempt: 1 where it qualifies. response, optOut, complaint, bounce,
- * exhausted: nothing. owner: new, previous, reason. score: total in milli-points. verified: completeness in
- * ten-thousandths, where it was a check.
+ * exhausted, met: nothing. owner: new, previous, reason. score: total in milli-points, grade and band in one number,
+ * `<model>/<version>`. verified: completeness in ten-thousandths, where it was a check. track: enrolled in, as which segment; or
+ * null, null, left. intent: level. goal: challenge, interested in buying. topic: its code, the first time only. proposal: the
+ * challenges it addresses.
  */
 export const NOTE_KINDS = [
   'touch',
@@ -31,8 +33,18 @@ export const NOTE_KINDS = [
   'owner',
   'score',
   'verified',
+  'met',
+  'track',
+  'intent',
+  'goal',
+  'topic',
+  'proposal',
 ] as const;
 export type NoteKind = (typeof NOTE_KINDS)[number];
+
+export const BANDS = ['cold', 'warm', 'hot'] as const satisfies readonly LeadEventData<'LeadScored'>['band'][];
+export const GRADES = ['A', 'B', 'C', 'D', 'U'] as const satisfies readonly LeadEventData<'LeadScored'>['grade'][];
+export const INTENTS = ['none', 'low', 'medium', 'high'] as const satisfies readonly LeadEventData<'BuyingIntentAssessed'>['level'][]; // prettier-ignore
 
 /** So many of each kind are kept, the last recorded ones: it bounds the row of a lead that a machine visits. */
 const MOST_KEPT = 256;
@@ -59,8 +71,10 @@ export function recordNote(notes: LeadNote[], event: RecordedEvent): boolean {
       break;
     }
     case 'BehaviourRecorded': {
-      const { campaignId, kind } = event.data as LeadEventData<'BehaviourRecorded'>;
+      const { campaignId, kind, topicCode } = event.data as LeadEventData<'BehaviourRecorded'>;
       if (campaignId !== undefined) add('touch', [campaignId, null, null]);
+      const isNew = !notes.some((note) => note.kind === 'topic' && note.says[0] === topicCode);
+      if (topicCode !== undefined && isNew) add('topic', [topicCode]);
       if (kind === 'unsubscribe') add('optOut');
       if (kind === 'complaint') add('complaint');
       if (kind === 'bounce') add('bounce');
@@ -95,8 +109,33 @@ export function recordNote(notes: LeadNote[], event: RecordedEvent): boolean {
       add('owner', [ownerId, previousOwnerId, reason]);
       break;
     }
-    case 'LeadScored':
-      add('score', [(event.data as LeadEventData<'LeadScored'>).total]);
+    case 'LeadScored': {
+      const { band, grade, modelId, modelVersion, total } = event.data as LeadEventData<'LeadScored'>;
+      const code = GRADES.length * BANDS.indexOf(band) + GRADES.indexOf(grade);
+      add('score', [total, code, `${modelId}/${modelVersion}`]);
+      break;
+    }
+    case 'MeetingHeld':
+      if ((event.data as LeadEventData<'MeetingHeld'>).outcome !== 'no_show') add('met');
+      break;
+    case 'EnrolledInNurture': {
+      const { segmentId = null, trackId } = event.data as LeadEventData<'EnrolledInNurture'>;
+      add('track', [trackId, segmentId]);
+      break;
+    }
+    case 'NurtureExited':
+      add('track', [null, null, (event.data as LeadEventData<'NurtureExited'>).trackId]);
+      break;
+    case 'BuyingIntentAssessed':
+      add('intent', [(event.data as LeadEventData<'BuyingIntentAssessed'>).level]);
+      break;
+    case 'GoalIdentified': {
+      const { challengeCode, interestedInBuying } = event.data as LeadEventData<'GoalIdentified'>;
+      add('goal', [challengeCode, interestedInBuying]);
+      break;
+    }
+    case 'ProposalSent':
+      add('proposal', [...(event.data as LeadEventData<'ProposalSent'>).challengesAddressed]);
       break;
     case 'LeadDetailsUpdated':
       if ((event.data as LeadEventData<'LeadDetailsUpdated'>).verified) add('verified');

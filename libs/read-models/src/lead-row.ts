@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
-import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
+import { effectiveRecordedAtMs, type EventMetadata } from '#libs/event-log/src/metadata.js';
 import type { ClockType, LeadEventData, LeadEventType } from '#libs/lead/src/events.js';
 import type { Silence } from '#libs/lead/src/silence.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
@@ -95,7 +95,7 @@ export interface LeadRow {
   callBack: CallBack | null;
   merges: Merges;
   /** Derived and never packed: facts and their shared text, dropped by whatever event changes them. */
-  memo: { dims?: string; facts?: readonly unknown[] };
+  memo: { dims?: string; standing?: readonly string[]; facts?: readonly unknown[] };
 }
 
 /** type, id, role, onBehalfOf, source system. */
@@ -111,6 +111,8 @@ export interface Visit {
   recordedMs: number;
   /** Index into `LeadRow.actors`. */
   actor: number;
+  /** Version of the pipeline it was decided under; 0: not told. */
+  pipeline: number;
   more: VisitDetails | null;
 }
 
@@ -429,7 +431,10 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
     row.memo.facts = undefined;
   }
   if (recordContact(row.contacts, event)) row.memo.facts = undefined;
-  if (recordNote(row.notes, event)) row.memo.facts = undefined;
+  if (recordNote(row.notes, event)) {
+    row.memo.facts = undefined;
+    row.memo.standing = undefined;
+  }
   switch (event.type) {
     case 'CaptureRepeated':
     case 'BehaviourRecorded':
@@ -538,6 +543,9 @@ function actorIndex(row: LeadRow, event: RecordedEvent): number {
   return actors.length - 1;
 }
 
+const pipelineOf = ({ metadata }: RecordedEvent): number =>
+  (metadata as Partial<EventMetadata>).policyRefs?.pipelineVersion ?? 0;
+
 type AnyTransition = {
   readonly occurredAt: string;
   readonly fromState: LeadStateName | null;
@@ -585,6 +593,7 @@ function transition(row: LeadRow, event: RecordedEvent): void {
     eventId: event.id,
     recordedMs: effectiveRecordedAtMs(event),
     actor,
+    pipeline: pipelineOf(event),
     more: ownership === null ? more : { ...more, ownership },
   });
   // Whatever moves a lead ends its hold and its offer (spec §3.2).
@@ -1065,14 +1074,14 @@ type Packed = [
     callBack?: PackedCallBack,
   ],
 ];
-/** state + 16 · cycle, entered, transition type, event id, recorded − entered, actor, details. */
+/** state + 16 · cycle, entered, transition type + 32 · pipeline, event id, recorded − entered, actor, details. */
 type PackedVisit = [number, number, number, string, number, number, VisitDetails?];
 
 function packVisit(visit: Visit, base: number): PackedVisit {
   const packed: PackedVisit = [
     stateIndex(visit.state) + 16 * visit.cycle,
     visit.enteredMs - base,
-    TRANSITION_INDEX.get(visit.type) as number,
+    (TRANSITION_INDEX.get(visit.type) as number) + 32 * visit.pipeline,
     visit.eventId,
     visit.recordedMs - visit.enteredMs,
     visit.actor,
@@ -1087,10 +1096,11 @@ function loadVisit(packed: PackedVisit, base: number): Visit {
     state: LEAD_STATES[packed[0] & 15] as LeadStateName,
     cycle: packed[0] >> 4,
     enteredMs,
-    type: TRANSITION_TYPES[packed[2]] as TransitionType,
+    type: TRANSITION_TYPES[packed[2] & 31] as TransitionType,
     eventId: packed[3],
     recordedMs: packed[4] + enteredMs,
     actor: packed[5],
+    pipeline: packed[2] >> 5,
     more: packed[6] ?? null,
   };
 }

@@ -1,6 +1,7 @@
 import type { AsOf } from './as-of.js';
 import type { LeadRow, Visit } from './lead-row.js';
 import type { LeadStateName } from '#libs/lead/src/states.js';
+import { enrolmentsOf } from './lead-standing.js';
 import { enteredMsOf } from './merges.js';
 
 /** What a path's visits do not say: why the lead left the funnel, whether it had been called on, when it answered. */
@@ -11,6 +12,8 @@ export interface PathMarks {
   readonly nurtureMs: readonly number[];
   /** By index of a visit off the funnel. */
   readonly exits: ReadonlyMap<number, ExitMark>;
+  /** Enrolments in nurture tracks by asOf, ascending. */
+  readonly tracks: readonly { readonly atMs: number; readonly trackId: string }[];
 }
 
 export interface ExitMark {
@@ -26,6 +29,7 @@ export type PackedMarks = [
   twoWay: number | null,
   nurture: number[],
   exits: [visit: number, reason: string | null, attempted: 0 | 1, nurtureTouches?: number][],
+  tracks?: [at: number, trackId: string][],
 ];
 
 const OFF_FUNNEL: ReadonlySet<LeadStateName> = new Set(['RECYCLED', 'LOST', 'DISQUALIFIED', 'JUNK']);
@@ -42,8 +46,11 @@ export function packMarks(row: LeadRow, base: number): PackedMarks | undefined {
     exits.push(exit);
   });
   const nurture = row.contacts.nurture.map(([atMs]) => atMs - base).sort((a, b) => a - b);
-  if (row.twoWaySinceMs === null && nurture.length + exits.length === 0) return undefined;
-  return [row.twoWaySinceMs === null ? null : row.twoWaySinceMs - base, nurture, exits];
+  const tracks = enrolmentsOf(row).map(({ atMs, trackId }): [number, string] => [atMs - base, trackId]);
+  if (row.twoWaySinceMs === null && nurture.length + exits.length + tracks.length === 0) return undefined;
+  const marks: PackedMarks = [row.twoWaySinceMs === null ? null : row.twoWaySinceMs - base, nurture, exits];
+  if (tracks.length > 0) marks.push(tracks);
+  return marks;
 }
 
 function wasAttempted(row: LeadRow, exit: number): boolean {
@@ -56,13 +63,14 @@ function wasAttempted(row: LeadRow, exit: number): boolean {
   return row.contacts.attempts.some(([atMs]) => atMs >= sinceMs && atMs <= untilMs);
 }
 
-const NONE: PathMarks = { twoWayMs: null, nurtureMs: [], exits: new Map() };
+const NONE: PathMarks = { twoWayMs: null, nurtureMs: [], exits: new Map(), tracks: [] };
 
 export function loadMarks(packed: PackedMarks | undefined, base: number, asOf: AsOf): PathMarks {
   if (packed === undefined) return NONE;
-  const [twoWay, nurture, exits] = packed;
+  const [twoWay, nurture, exits, tracks = []] = packed;
   if (twoWay !== null) asOf.sees(base + twoWay);
   for (const at of nurture) asOf.sees(base + at);
+  for (const [at] of tracks) asOf.sees(base + at);
   return {
     twoWayMs: twoWay === null || base + twoWay > asOf.ms ? null : base + twoWay,
     nurtureMs: nurture.map((at) => base + at).filter((atMs) => atMs <= asOf.ms),
@@ -72,5 +80,6 @@ export function loadMarks(packed: PackedMarks | undefined, base: number, asOf: A
         { reason, attempted: attempted === 1, nurtureTouches },
       ]),
     ),
+    tracks: tracks.map(([at, trackId]) => ({ atMs: base + at, trackId })).filter(({ atMs }) => atMs <= asOf.ms),
   };
 }

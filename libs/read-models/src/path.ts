@@ -1,9 +1,11 @@
 import type { Fact } from '#libs/projections/src/projection.js';
+import { LEAD_STATUSES, type LeadStatus } from '#libs/lead/src/state.js';
 import { LEAD_STATES, RANK, type LeadStateName } from '#libs/lead/src/states.js';
 import { AsOf } from './as-of.js';
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { dimensionFilter, type Groups } from './grouping.js';
 import { holdMsOf, type LeadRow, stateIndex, type Visit } from './lead-row.js';
+import { rowStatus } from './lead-standing.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { loadMarks, packMarks, type PackedMarks, type PathMarks } from './path-marks.js';
 import type { ReportParams } from './report-params.js';
@@ -20,7 +22,7 @@ export const PATH_TABLE = 'path';
 /** Beside the states: RECYCLED by a rejection, told apart as an exit kind. */
 const REJECTED = LEAD_STATES.length;
 
-/** Numbers: last change, first entry, state, count of holds, [visit, hold ms]…, [code + 16 · cycle, ms since the entry before]…. */
+/** Numbers: last change, first entry, state + 16 · lead status, count of holds, [visit, hold ms]…, [code + 16 · cycle, ms since the entry before]…. */
 const LAST_CHANGE = 0;
 const BASE = 1;
 const STATE = 2;
@@ -68,7 +70,8 @@ export function pathFacts(row: LeadRow): Fact[] {
       holds += `,${index},${holdMs}`;
     }
   }
-  const state = stateIndex((visits[visits.length - 1] as Visit).state);
+  const status = LEAD_STATUSES.indexOf(rowStatus(row) as LeadStatus);
+  const state = stateIndex((visits[visits.length - 1] as Visit).state) + 16 * status;
   return [
     {
       kind: 'row',
@@ -87,7 +90,9 @@ export function pathFacts(row: LeadRow): Fact[] {
 /** What a path fact says without its visits. */
 export const lastChangeOf = ({ numbers }: FactRow): number => numbers[LAST_CHANGE] as number;
 export const presentStateOf = ({ numbers }: FactRow): LeadStateName =>
-  LEAD_STATES[numbers[STATE] as number] as LeadStateName;
+  LEAD_STATES[(numbers[STATE] as number) & 15] as LeadStateName;
+export const presentStatusOf = ({ numbers }: FactRow): LeadStatus =>
+  LEAD_STATUSES[(numbers[STATE] as number) >> 4] as LeadStatus;
 
 /** What a lead is in that has left the funnel for good or for now. */
 export const OFF_FUNNEL_EXITS = ['rejected', 'recycled', 'lost', 'disqualified', 'junk'] as const;

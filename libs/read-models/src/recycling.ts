@@ -1,6 +1,7 @@
 import { RANK } from '#libs/lead/src/states.js';
+import { type Dims, withTrack } from './dimensions.js';
 import { DAY_MS, rate, type Spread } from './figures.js';
-import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
+import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { mostFirst } from './leak.js';
 import { type Path, type PathVisit, scanPaths } from './path.js';
 import { invalidParameter } from './report-error.js';
@@ -73,6 +74,8 @@ function acceptances({ visits }: Path, basis: string): { atMs: number; recycled:
 
 interface Recycle {
   readonly atMs: number;
+  /** With the track it was enrolled in last before it came back, or until it was recycled again. */
+  readonly dims: Dims;
   /** To the next entry to MQL or higher; null: none by asOf. */
   readonly reentryMs: number | null;
   readonly won: boolean;
@@ -86,14 +89,23 @@ function recycles(path: Path): Recycle[] {
     const next = visits.findIndex((later, at) => at > index && isRecycle(later));
     const until = visits.slice(index + 1, next < 0 ? undefined : next);
     const back = until.find(({ state }) => RANK[state] >= RANK.MQL);
+    const endMs = (back ?? visits[next])?.enteredMs ?? Infinity;
+    const track = path.marks.tracks.findLast(({ atMs }) => atMs <= endMs);
     return {
       atMs: visit.enteredMs,
+      dims: withTrack(path.dims, track?.trackId ?? null),
       reentryMs: back === undefined ? null : back.enteredMs - visit.enteredMs,
       won: until.some(({ state }) => state === 'CUSTOMER'),
       reason: path.marks.exits.get(index)?.reason ?? null,
     };
   });
 }
+
+/** A recycle's track is its own, not its lead's: it is looked at recycle by recycle. */
+const ofAnyTrack = (params: ReportParams): ReportParams => ({
+  ...params,
+  filter: { ...params.filter, nurtureTrack: undefined },
+});
 
 type Fate = 'resurrected' | 'immature' | 'gone';
 
@@ -130,13 +142,14 @@ export async function recyclingReport(view: ReadView, params: ReportParams, { po
     return policies.benchmark('resurrection_rate', reason, params.asOfMs) ?? BENCHMARKS[reason] ?? null;
   };
   const groups = new Groups<Counts>(params, () => new Counts());
+  const passes = dimensionFilter(params);
   await scanPaths(
     view,
-    params,
+    ofAnyTrack(params),
     params.fromMs,
     (path) => {
       for (const { atMs, recycled } of acceptances(path, params.choices.basis as string)) {
-        if (!inPeriod(params, atMs)) continue;
+        if (!inPeriod(params, atMs) || !passes(path.dims)) continue;
         for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
           if (counts === null) continue;
           counts.accepted += 1;
@@ -144,10 +157,10 @@ export async function recyclingReport(view: ReadView, params: ReportParams, { po
         }
       }
       for (const recycle of recycles(path)) {
-        if (!inPeriod(params, recycle.atMs)) continue;
+        if (!inPeriod(params, recycle.atMs) || !passes(recycle.dims)) continue;
         if (recycle.reentryMs === null) groups.asOf.sees(recycle.atMs + horizon);
         const fate = fateOf(recycle, params, horizon);
-        for (const counts of [groups.total, groups.of(path.dims, recycle.atMs)]) counts?.add(recycle, fate);
+        for (const counts of [groups.total, groups.of(recycle.dims, recycle.atMs)]) counts?.add(recycle, fate);
       }
     },
     groups,
@@ -211,14 +224,17 @@ export async function recyclingLeads(view: ReadView, params: ReportParams, figur
   const ofAcceptance = name === 'accepted' || name === 'recycled';
   if (name === '' || (reason !== undefined && (ofAcceptance || name === 'won'))) return null;
   const horizon = horizonMs(params);
+  const passes = dimensionFilter(params);
   const hits = (path: Path): boolean => {
     if (ofAcceptance) {
+      if (!passes(path.dims)) return false;
       return acceptances(path, params.choices.basis as string).some(
         ({ atMs, recycled }) => inPeriod(params, atMs) && (recycled || name === 'accepted'),
       );
     }
     return recycles(path).some((recycle) => {
-      if (!inPeriod(params, recycle.atMs) || (reason !== undefined && (recycle.reason ?? '') !== reason)) return false;
+      if (!inPeriod(params, recycle.atMs) || !passes(recycle.dims)) return false;
+      if (reason !== undefined && (recycle.reason ?? '') !== reason) return false;
       if (name === 'recycles') return true;
       if (name === 'won') return recycle.won;
       const fate = fateOf(recycle, params, horizon);
@@ -226,7 +242,7 @@ export async function recyclingLeads(view: ReadView, params: ReportParams, figur
     });
   };
   const leads: string[] = [];
-  await scanPaths(view, params, params.fromMs, (path) => {
+  await scanPaths(view, ofAnyTrack(params), params.fromMs, (path) => {
     if (hits(path)) leads.push(path.leadId);
   });
   return leads;

@@ -1,6 +1,6 @@
 import { Temporal } from 'temporal-polyfill';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
-import { DIMENSIONS, type Dimension, isDimension } from './dimensions.js';
+import { DIMENSIONS, DIMENSION_VALUES, type Dimension, isDimension } from './dimensions.js';
 import { invalidParameter, ReportError } from './report-error.js';
 
 /** A parsed query string: a name given twice has an array. */
@@ -181,8 +181,9 @@ function filterValues(
     throw invalidParameter(name, `unknown dimension; known: ${known}`);
   }
   if (closed !== undefined && closed !== null) return values.map((value) => oneOf(name, value, closed));
+  const taken = DIMENSION_VALUES[dimension];
   // An empty value asks for those that have none: `filter[source]=`.
-  return values.map((value) => (value === '' ? null : value));
+  return values.map((value) => (value === '' ? null : taken === undefined ? value : oneOf(name, value, taken)));
 }
 
 function oneOf<T extends string>(name: string, value: string, accepted: readonly T[]): T {

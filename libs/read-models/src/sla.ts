@@ -39,7 +39,7 @@ export function clockFacts(row: LeadRow): Fact[] {
       part: isOpen(clock.status) ? OPEN_PART : utcDay(clock.dueMs),
       key: `${row.leadId}/${index}`,
       value: factValue(
-        dimensionText(row, clock.team, clock.owner),
+        dimensionText(row, clock.team, clock.owner, clock.startedMs),
         `${CLOCK_TYPE_NAMES.indexOf(clock.type)},${CLOCK_STATUSES.indexOf(clock.status)},${clock.dueMs},${breach}${stopped}`,
       ),
     });

@@ -132,6 +132,13 @@ const LEAD_COLUMNS: Columns<LeadListItem> = {
   dealCurrency: (item) => item.deal?.currency ?? null,
   dealExpectedCloseDate: (item) => item.deal?.expectedCloseDate ?? null,
   dealClosed: (item) => item.deal?.closed ?? null,
+  leadStatus: (item) => item.leadStatus,
+  scoreMp: (item) => item.score?.totalMp ?? null,
+  band: (item) => item.score?.band ?? null,
+  grade: (item) => item.score?.grade ?? null,
+  buyingIntent: (item) => item.buyingIntent,
+  segmentId: (item) => item.segmentId,
+  nurtureTrackId: (item) => item.nurtureTrackId,
 };
 
 const VISIT_COLUMNS: Columns<VisitItem> = {

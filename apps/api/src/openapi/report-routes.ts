@@ -8,7 +8,7 @@ import { contactEffortParams } from '#libs/read-models/src/contact-effort.js';
 import { continuityParams } from '#libs/read-models/src/continuity.js';
 import { coverageParams } from '#libs/read-models/src/coverage.js';
 import { dataQualityParams } from '#libs/read-models/src/data-quality.js';
-import { DIMENSIONS } from '#libs/read-models/src/dimensions.js';
+import { DIMENSION_VALUES, DIMENSIONS } from '#libs/read-models/src/dimensions.js';
 import { duplicatesParams } from '#libs/read-models/src/duplicates.js';
 import { flowParams } from '#libs/read-models/src/flow.js';
 import { forecastAccuracyParams } from '#libs/read-models/src/forecast-accuracy.js';
@@ -75,7 +75,9 @@ export function queryOf(spec: ParamSpec): z.ZodObject {
   for (const [name, values] of Object.entries(spec.filters ?? {}))
     fields[`filter[${name}]`] = several(values === null ? z.string() : z.enum(values as [string, ...string[]]));
   for (const name of DIMENSIONS)
-    fields[`filter[${name}]`] ??= several(z.string()).describe('Empty: those that have none; repeated: any of them');
+    fields[`filter[${name}]`] ??= several(
+      DIMENSION_VALUES[name] === undefined ? z.string() : z.enum(['', ...DIMENSION_VALUES[name]]),
+    ).describe('Empty: those that have none; repeated: any of them');
   return z.object(fields);
 }
 
