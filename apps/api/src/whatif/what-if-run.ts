@@ -22,7 +22,7 @@ export const whatIfStream = (id: string): string => `${WHAT_IF_PREFIX}${id}`;
 
 /** As the log has it; null: there is no run of that id. Errors: EventLogError. */
 export async function loadWhatIf(log: EventLog, id: string): Promise<WhatIfRun | null> {
-  let run: WhatIfRun | null = null;
+  let run = null as WhatIfRun | null;
   for (const { data, metadata, revision, type } of await log.readStream(whatIfStream(id))) {
     if (type === 'WhatIfRequested') {
       const requested = whatIfEventSchemas.WhatIfRequested.parse(data);
