@@ -30,7 +30,6 @@ export function scoredFacts(row: LeadRow): Fact[] {
   );
   const scores = notesOf(row.notes, 'score');
   if (mark === undefined && decision === undefined && scores.length === 0) return [];
-  const markedMs = mark?.enteredMs ?? decision?.decidedMs ?? null;
   const accepted = decision !== undefined && decision.outcome !== 'rejected' ? 1 : 0;
   const numbers: (number | string)[] = [capturedMs, mark?.enteredMs ?? '', decision?.decidedMs ?? '', accepted];
   for (const { atMs, says } of scores) numbers.push(atMs - capturedMs, says[0] as number);
@@ -40,7 +39,7 @@ export function scoredFacts(row: LeadRow): Fact[] {
       table: SCORED_TABLE,
       part: utcDay(capturedMs),
       key: row.leadId,
-      value: factValue(dimensionText(row, row.team, row.owner, markedMs), numbers.join(',')),
+      value: factValue(dimensionText(row, row.team, row.owner), numbers.join(',')),
     },
   ];
 }
