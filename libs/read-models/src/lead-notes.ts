@@ -135,7 +135,7 @@ export function recordNote(notes: LeadNote[], event: RecordedEvent): boolean {
       break;
     }
     case 'ProposalSent':
-      add('proposal', [...(event.data as LeadEventData<'ProposalSent'>).challengesAddressed]);
+      add('proposal', [...((event.data as Partial<LeadEventData<'ProposalSent'>>).challengesAddressed ?? [])]);
       break;
     case 'LeadDetailsUpdated':
       if ((event.data as LeadEventData<'LeadDetailsUpdated'>).verified) add('verified');

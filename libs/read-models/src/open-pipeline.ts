@@ -48,6 +48,36 @@ export interface Won {
   readonly value: Money | null;
 }
 
+interface Ways {
+  readonly policies: PolicyBook;
+  readonly reporting: string | null;
+  readonly measured: MeasuredStages | null;
+}
+
+/** Tells of a deal how it stands; null: not open at asOf, or not expected to close in the period. */
+export function expectations(params: ReportParams, ways: Ways): (deal: DealPast) => Expected | null {
+  const { asOfMs, fromMs, toMs, tz } = params;
+  const days = new LocalDays(tz);
+  const stages = new StagePolicies(ways.policies, asOfMs);
+  const exchange = new Exchange(ways.policies, ways.reporting, asOfMs);
+  return (deal) => {
+    const now = deal.at(asOfMs);
+    if (now === null) return null;
+    const closeMs = now.closeDay === null ? null : days.startMs(now.closeDay);
+    if (closeMs === null ? fromMs !== null || toMs !== null : !inPeriod(params, closeMs)) return null;
+    const configured = stages.probabilityPpm(deal.leadType, now.stage);
+    return {
+      what: now.onHold ? 'onHold' : now.requalifying ? 'requalifying' : 'open',
+      deal,
+      now,
+      closeMs,
+      value: exchange.open(now.amountMinor, deal.currency),
+      probabilityPpm: ways.measured?.ppmOf(now.stage) ?? configured,
+      unverified: now.unverifiedSinceMs !== null && asOfMs - now.unverifiedSinceMs > UNVERIFIED_LIMIT_MS,
+    };
+  };
+}
+
 /**
  * The deals that make up expected revenue (7.15): those won in the period by asOf, and those open at asOf whose expected
  * close date lies in it; those on hold or back in qualification are told apart. Without a period: all.
@@ -55,13 +85,12 @@ export interface Won {
 export async function scanExpected(
   view: ReadView,
   params: ReportParams,
-  ways: { readonly policies: PolicyBook; readonly reporting: string | null; readonly measured: MeasuredStages | null },
+  ways: Ways,
   use: (one: Expected | Won) => void,
   groups?: Groups<unknown>,
 ): Promise<void> {
-  const { asOfMs, fromMs, tz } = params;
-  const days = new LocalDays(tz);
-  const stages = new StagePolicies(ways.policies, asOfMs);
+  const { asOfMs, fromMs } = params;
+  const expectedOf = expectations(params, ways);
   const exchange = new Exchange(ways.policies, ways.reporting, asOfMs);
   await scanDeals(
     view,
@@ -69,26 +98,14 @@ export async function scanExpected(
     fromMs === null ? null : Math.min(fromMs, asOfMs),
     (deal) => {
       const end = deal.endBy(asOfMs);
-      if (end !== null) {
-        if (end.kind !== 'won' || !inPeriod(params, end.atMs)) return;
-        if (exchange.isDated(deal)) groups?.asOf.isDecisive();
-        use({ what: 'won', deal, closedMs: end.atMs, value: exchange.won(deal) });
+      if (end === null) {
+        const expected = expectedOf(deal);
+        if (expected !== null) use(expected);
         return;
       }
-      const now = deal.at(asOfMs);
-      if (now === null) return;
-      const closeMs = now.closeDay === null ? null : days.startMs(now.closeDay);
-      if (closeMs === null ? fromMs !== null || params.toMs !== null : !inPeriod(params, closeMs)) return;
-      const configured = stages.probabilityPpm(deal.leadType, now.stage);
-      use({
-        what: now.onHold ? 'onHold' : now.requalifying ? 'requalifying' : 'open',
-        deal,
-        now,
-        closeMs,
-        value: exchange.open(now.amountMinor, deal.currency),
-        probabilityPpm: ways.measured?.ppmOf(now.stage) ?? configured,
-        unverified: now.unverifiedSinceMs !== null && asOfMs - now.unverifiedSinceMs > UNVERIFIED_LIMIT_MS,
-      });
+      if (end.kind !== 'won' || !inPeriod(params, end.atMs)) return;
+      if (exchange.isDated(deal)) groups?.asOf.isDecisive();
+      use({ what: 'won', deal, closedMs: end.atMs, value: exchange.won(deal) });
     },
     groups,
   );

@@ -8,6 +8,7 @@ import { contactEffortLeads, contactEffortParams, contactEffortReport } from './
 import { continuityLeads, continuityParams, continuityReport } from './continuity.js';
 import { coverageLeads, coverageParams, coverageReport } from './coverage.js';
 import { dataQualityLeads, dataQualityParams, dataQualityReport } from './data-quality.js';
+import { dealList, dealListParams } from './deal-list.js';
 import { duplicates, duplicatesParams } from './duplicates.js';
 import { flowLeads, flowParams, flowReport } from './flow.js';
 import { forecastLeads, forecastParams, forecastReport } from './forecast.js';
@@ -194,6 +195,12 @@ export async function listBreaches(view: ReadView, query: Query, context: QueryC
 export async function listQueue(view: ReadView, query: Query, context: QueryContext, of: QueueOf) {
   const params = parseReportParams(queueParams, query, context);
   return { ...heading(params, context), ...of, ...(await queue(view, params, of)) };
+}
+
+/** `/v1/deals`. */
+export async function listDeals(view: ReadView, query: Query, context: QueryContext) {
+  const params = parseReportParams(dealListParams, query, context);
+  return { ...heading(params, context), ...(await dealList(view, params, context)) };
 }
 
 /** `/v1/audit`. */

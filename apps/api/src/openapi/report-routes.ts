@@ -8,6 +8,7 @@ import { contactEffortParams } from '#libs/read-models/src/contact-effort.js';
 import { continuityParams } from '#libs/read-models/src/continuity.js';
 import { coverageParams } from '#libs/read-models/src/coverage.js';
 import { dataQualityParams } from '#libs/read-models/src/data-quality.js';
+import { dealListParams } from '#libs/read-models/src/deal-list.js';
 import { DIMENSION_VALUES, DIMENSIONS } from '#libs/read-models/src/dimensions.js';
 import { duplicatesParams } from '#libs/read-models/src/duplicates.js';
 import { flowParams } from '#libs/read-models/src/flow.js';
@@ -226,6 +227,7 @@ export const reportRoutes: readonly Route[] = [
     ),
     params: { teamId: z.string().min(1).max(128) },
   },
+  listRoute('/v1/deals', 'Reports', 'listDeals', dealListParams, 'Open deals, worth most first.'),
   listRoute('/v1/sla/clocks', 'SLA', 'listClocks', runningClocksParams, 'Clocks that run, by due instant.'),
   listRoute('/v1/duplicates', 'Leads', 'listDuplicates', duplicatesParams, 'Pairs of leads that may be one person.'),
   listRoute('/v1/sla/breaches', 'SLA', 'listBreaches', breachesParams, 'Broken promises, the latest first.'),

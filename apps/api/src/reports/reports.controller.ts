@@ -5,6 +5,7 @@ import type { Query as ReportQuery } from '#libs/read-models/src/report-params.j
 import {
   listBreaches,
   listClocks,
+  listDeals,
   listDuplicates,
   listLeads,
   listLeadsById,
@@ -38,6 +39,11 @@ export class ReportsController {
   @Get('sla/breaches')
   breaches(@Query() query: ReportQuery): Promise<object> {
     return this.figures.ask(query, listBreaches);
+  }
+
+  @Get('deals')
+  deals(@Query() query: ReportQuery): Promise<object> {
+    return this.figures.ask(query, listDeals);
   }
 
   @Get('duplicates')
