@@ -3,6 +3,7 @@ import type { Fact, Projection } from '#libs/projections/src/projection.js';
 import { handoffFacts } from './acceptance.js';
 import { accountLeadFacts } from './account-leads.js';
 import { touchFacts } from './attribution.js';
+import { challengeFacts } from './challenges.js';
 import { closingFacts } from './closings.js';
 import { effortFacts } from './contact-effort.js';
 import { ownerFacts } from './continuity.js';
@@ -48,6 +49,7 @@ export const funnelProjection: Projection<LeadRow> = {
       ...effortFacts(row),
       ...ownerFacts(row),
       ...qualityFacts(row),
+      ...challengeFacts(row),
     ];
     return row.memo.facts as readonly Fact[];
   },

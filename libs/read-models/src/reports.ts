@@ -4,6 +4,7 @@ import { attributionLeads, attributionParams, attributionReport } from './attrib
 import { audit, auditParams } from './audit.js';
 import { balanceLeads, balanceParams, balanceReport } from './balance.js';
 import { bottlenecksLeads, bottlenecksParams, bottlenecksReport } from './bottlenecks.js';
+import { challengesLeads, challengesParams, challengesReport } from './challenges.js';
 import { contactEffortLeads, contactEffortParams, contactEffortReport } from './contact-effort.js';
 import { continuityLeads, continuityParams, continuityReport } from './continuity.js';
 import { coverageLeads, coverageParams, coverageReport } from './coverage.js';
@@ -98,6 +99,7 @@ const REPORTS = {
   attribution: { params: attributionParams, run: attributionReport, leads: attributionLeads },
   'contact-effort': { params: contactEffortParams, run: contactEffortReport, leads: contactEffortLeads },
   continuity: { params: continuityParams, run: continuityReport, leads: continuityLeads },
+  challenges: { params: challengesParams, run: challengesReport, leads: challengesLeads },
   'data-quality': { params: dataQualityParams, run: dataQualityReport, leads: dataQualityLeads },
   'score-quality': { params: scoreQualityParams, run: scoreQualityReport, leads: scoreQualityLeads },
 } as const satisfies Record<string, Report>;

@@ -4,6 +4,7 @@ import { attributionParams } from '#libs/read-models/src/attribution.js';
 import { auditParams } from '#libs/read-models/src/audit.js';
 import { balanceParams } from '#libs/read-models/src/balance.js';
 import { bottlenecksParams } from '#libs/read-models/src/bottlenecks.js';
+import { challengesParams } from '#libs/read-models/src/challenges.js';
 import { contactEffortParams } from '#libs/read-models/src/contact-effort.js';
 import { continuityParams } from '#libs/read-models/src/continuity.js';
 import { coverageParams } from '#libs/read-models/src/coverage.js';
@@ -211,6 +212,7 @@ export const reportRoutes: readonly Route[] = [
   reportRoute(attributionParams, 'Which touches brought qualified leads and sales, and what they cost (7.21).'),
   reportRoute(contactEffortParams, 'How often accepted leads are called on, and what comes of it (7.22).'),
   reportRoute(continuityParams, 'Leads and deals that change hands, or whose owner has left (7.29).'),
+  reportRoute(challengesParams, 'Which challenges leads tell, what they read about, and what comes of it.'),
   reportRoute(dataQualityParams, 'What is known of the open leads, and how well (7.26).'),
   reportRoute(scoreQualityParams, 'Whether the score still tells who comes true (7.24).'),
   {
