@@ -80,6 +80,8 @@ export const STEP = {
 } as const;
 export const STEP_MASK = 0x0f;
 export const EVALUATED = 0x80;
+/** Added to the last step of each scored fact of an import: the ledger did not evaluate there, a what-if does (spec §5.6). */
+export const REPLAYED = 0x40;
 /** Beside EVALUATED: imported history, which the ledger itself never scored (spec §9.3). */
 export const IMPORTED = 0x40;
 
