@@ -113,7 +113,9 @@ export class ClockRun {
 
   /** Started by a transition that was voided: the promise never was. */
   void(): void {
-    if (this.status !== 'cancelled') this.status = 'voided';
+    if (this.status === 'cancelled') return;
+    if (this.breachStands) this.retracted = true;
+    this.status = 'voided';
   }
 
   /** What had ended it was voided. */

@@ -2,8 +2,9 @@ import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import type { RowSink, Table } from './table.js';
 
 /**
- * Turns events into rows, one event after the other in the order of the log. The same log gives the same rows: no clock, no chance,
- * nothing kept from one event to the next. An event it throws at is passed over with all of this encoder's rows, and reported.
+ * Turns events into rows, one event after the other in the order of the log. The same log gives the same rows wherever it is taken up:
+ * no clock, no chance. It may remember the event before; a new encoder, which remembers nothing, begins after each interruption. An
+ * event it throws at is passed over with all of this encoder's rows, and reported.
  */
 export interface Encoder {
   readonly tables: readonly Table[];
@@ -13,7 +14,7 @@ export interface Encoder {
 }
 
 export interface EncoderContext {
-  /** Events of one stream up to and with a revision: for the rare event that cannot be understood by itself. */
+  /** Events of one stream up to and with a revision: for the rare event that cannot be understood from itself. */
   readStream(stream: string, toRevision: number): Promise<readonly RecordedEvent[]>;
 }
 

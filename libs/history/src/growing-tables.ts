@@ -3,7 +3,7 @@ import { GrowingDictionary } from './dictionaries.js';
 import { LeadIndex } from './lead-index.js';
 import type { Column, ColumnArray, Columns, Dictionary, HistoryTables, RowSink, Table } from './table.js';
 
-/** How far everything has grown: to come back to, or to go on from. */
+/** How far everything has grown, counted from the very first row: to come back to, or to go on from. */
 export interface Extent {
   readonly rows: ReadonlyMap<string, number>;
   readonly dictionaries: ReadonlyMap<string, number>;
@@ -49,19 +49,25 @@ export class GrowingTables implements RowSink, HistoryTables {
   }
 
   table(table: Table): Columns {
+    const { begin, end } = this.rowsOf(table);
+    return this.columns(table, begin, end);
+  }
+
+  /** The rows [from, to), counted from the very first. */
+  columns(table: Table, from: number, to: number): Columns {
     const rows = this.rowsOf(table);
     const columns = table.columns.map((column, index) => {
-      const values = rows.column(index, 0, rows.count);
-      const array = newColumn(column, rows.count, highest(column, values));
+      const values = rows.column(index, from, to);
+      const array = newColumn(column, values.length, highestCode(column, values));
       array.set(values);
       return array;
     });
-    return { rows: rows.count, columns };
+    return { rows: to - from, columns };
   }
 
   extent(): Extent {
     return {
-      rows: new Map([...this.#rows].map(([name, rows]) => [name, rows.count])),
+      rows: new Map([...this.#rows].map(([name, rows]) => [name, rows.end])),
       dictionaries: new Map([...this.#dictionaries].map(([name, { values }]) => [name, values.length])),
       leads: this.leads.count,
     };
@@ -74,9 +80,9 @@ export class GrowingTables implements RowSink, HistoryTables {
     this.leads.truncate(to.leads);
   }
 
-  /** Forgets so many of the first rows of each table; dictionaries and leads stay. */
-  dropFirst(rows: ReadonlyMap<string, number>): void {
-    for (const [name, count] of rows) this.#rows.get(name)?.dropFirst(count);
+  /** Forgets the rows up to there: they are kept elsewhere. Leads and dictionaries stay. */
+  dropRows(to: Extent): void {
+    for (const [name, end] of to.rows) this.#rows.get(name)?.dropTo(end);
   }
 }
 
@@ -85,7 +91,9 @@ const HIGHEST = { u8: 0xff, u16: 0xffff, u32: 0xffffffff, code: 0xffffffff, lead
 const limitOf = ({ type }: Column): number => (type === 'instant' ? Infinity : type === 'f64' ? NaN : HIGHEST[type]);
 
 export class GrowingRows {
-  count = 0;
+  /** The first row that is still here, of all there ever were, and the one after the last. */
+  begin = 0;
+  end = 0;
   readonly #limits: Float64Array;
   #values: Float64Array;
 
@@ -100,7 +108,7 @@ export class GrowingRows {
     const width = limits.length;
     if (values.length !== width)
       throw new TypeError(`${this.table.name} has ${width} columns, the row ${values.length}`);
-    const at = this.count * width;
+    const at = (this.end - this.begin) * width;
     if (at === this.#values.length) this.#resize(2 * this.#values.length);
     const all = this.#values;
     for (let column = 0; column < width; column += 1) {
@@ -109,36 +117,38 @@ export class GrowingRows {
       if (!(value >>> 0 === value && value <= limit) && !isValue(value, limit)) {
         throw new TypeError(`${this.table.name}.${this.table.columns[column]?.name}: ${value} is none`);
       }
-      all[at + column] = value;
+      // No negative zero: a file would not give it back.
+      all[at + column] = value + 0;
     }
-    this.count += 1;
+    this.end += 1;
   }
 
-  /** One column's values of the rows [from, to). */
+  /** One column's values of the rows [from, to), which are here. */
   column(index: number, from: number, to: number): Float64Array {
     const width = this.#limits.length;
     const all = this.#values;
     const values = new Float64Array(to - from);
-    for (let row = 0, at = from * width + index; row < values.length; row += 1, at += width)
+    for (let row = 0, at = (from - this.begin) * width + index; row < values.length; row += 1, at += width)
       values[row] = all[at] as number;
     return values;
   }
 
-  truncate(count: number): void {
-    this.count = Math.min(this.count, count);
+  truncate(end: number): void {
+    this.end = Math.min(this.end, Math.max(this.begin, end));
   }
 
-  dropFirst(count: number): void {
+  dropTo(end: number): void {
     const width = this.#limits.length;
-    this.#values.copyWithin(0, count * width, this.count * width);
-    this.count -= count;
-    const needed = Math.max(256, 2 * this.count) * width;
+    const to = Math.min(this.end, end);
+    this.#values.copyWithin(0, (to - this.begin) * width, (this.end - this.begin) * width);
+    this.begin = to;
+    const needed = Math.max(256, 2 * (this.end - this.begin)) * width;
     if (this.#values.length > 4 * needed) this.#resize(needed);
   }
 
   #resize(length: number): void {
     const values = new Float64Array(length);
-    values.set(this.#values.subarray(0, Math.min(length, this.count * this.#limits.length)));
+    values.set(this.#values.subarray(0, Math.min(length, (this.end - this.begin) * this.#limits.length)));
     this.#values = values;
   }
 }
@@ -168,8 +178,8 @@ export function newColumn({ type }: Column, rows: number, highestCode: number): 
   }
 }
 
-/** Of a column of codes; 0 of others, where nobody asks. */
-function highest({ type }: Column, values: Float64Array): number {
+/** Of a column of codes; 0 of others, whose arrays do not depend on it. */
+export function highestCode({ type }: Column, values: ColumnArray = new Uint8Array(0)): number {
   if (type !== 'code') return 0;
   let high = 0;
   for (const value of values) if (value > high) high = value;

@@ -80,6 +80,8 @@ export const STEP = {
 } as const;
 export const STEP_MASK = 0x0f;
 export const EVALUATED = 0x80;
+/** First step of its command: what was before it, was before the command. */
+export const STARTS = 0x20;
 /** Added to the last step of each scored fact of an import: the ledger did not evaluate there, a what-if does (spec §5.6). */
 export const REPLAYED = 0x40;
 /** Beside EVALUATED: imported history, which the ledger itself never scored (spec §9.3). */
@@ -93,7 +95,7 @@ export const GATES = {
   icp: 2,
   /** Not every consent withdrawn. */
   notSuppressed: 4,
-  /** In a state in which a mark may happen (spec T4). */
+  /** In a state in which a mark may happen (spec T4), or MQL already: under another model it might not be yet. */
   mayBeMarked: 8,
 } as const;
 export const ALL_GATES = 15;
