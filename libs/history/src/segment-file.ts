@@ -1,0 +1,330 @@
+import { createHash } from 'node:crypto';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { deflateRaw, inflateRaw } from 'node:zlib';
+import type { Position } from '#libs/event-log/src/event-log.js';
+import { type ColumnForm, decodeColumn, type Earlier, encodeColumn } from './column-codec.js';
+import type { DictionaryValue } from './dictionaries.js';
+import { type GrowingTables, highestCode, newColumn } from './growing-tables.js';
+import type { LeadIndex } from './lead-index.js';
+import type { ColumnArray, Columns, Table } from './table.js';
+
+/**
+ * One stretch of the history: magic, length and SHA-256 of the header, header (JSON), sections (leads, dictionaries, one a table) as
+ * the header lists them, each with its SHA-256. The number in the magic is the version of this layout: any other is not read.
+ */
+const MAGIC = Buffer.from('LLHIST01');
+const FIXED = MAGIC.length + 4 + 32;
+const BEGINNING = '0'.repeat(16);
+const EXTENSION = '.history';
+const LEVEL = 6;
+
+interface Section {
+  readonly offset: number;
+  readonly length: number;
+  readonly sha256: string;
+}
+
+export interface SegmentHeader {
+  /** Digest of what the columns mean: another one cannot be read with these descriptions. */
+  readonly schema: string;
+  /** Names the log: digest of its first event's id. */
+  readonly log: string;
+  /** Exclusive; null: from the beginning. */
+  readonly from: Position | null;
+  readonly to: Position;
+  /** Events encoded. */
+  readonly events: number;
+  /** New ones, numbered from `first` on. */
+  readonly leads: Section & { readonly first: number; readonly count: number };
+  readonly dictionaries: Section & { readonly entries: Readonly<Record<string, { first: number; count: number }>> };
+  readonly tables: Readonly<Record<string, TableSection>>;
+}
+
+export interface TableSection extends Section {
+  readonly rows: number;
+  /** In the order of the description; `length`: compressed bytes, `high`: the highest code. */
+  readonly columns: readonly (ColumnForm & { readonly length: number; readonly high?: number })[];
+}
+
+export interface NewSegment extends Pick<SegmentHeader, 'schema' | 'log' | 'from' | 'to' | 'events'> {
+  readonly leads: { readonly first: number } & ReturnType<LeadIndex['pack']>;
+  readonly dictionaries: Readonly<Record<string, { first: number; values: readonly DictionaryValue[] }>>;
+  /** One after the other, each asked for when the one before is done. */
+  readonly tables: AsyncIterable<NewRows> | Iterable<NewRows>;
+}
+
+export interface NewRows {
+  readonly table: Table;
+  readonly rows: number;
+  column(index: number): Float64Array;
+}
+
+export interface SegmentFile {
+  readonly path: string;
+  readonly header: SegmentHeader;
+  readonly bytes: number;
+}
+
+/** The file is not a whole segment of this layout, or not the bytes that were written. */
+export class SegmentUnreadable extends Error {
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+  ) {
+    super(`${path}: ${reason}`);
+    this.name = 'SegmentUnreadable';
+  }
+}
+
+/** Null: no segment. */
+export function stretchOf(name: string): { from: Position | null; to: Position } | null {
+  const match = /^([0-9a-f]{16})-([0-9a-f]{16})\.history$/.exec(name);
+  if (match === null) return null;
+  return { from: match[1] === BEGINNING ? null : (match[1] as Position), to: match[2] as Position };
+}
+
+export const segmentName = (from: Position | null, to: Position): string => `${from ?? BEGINNING}-${to}${EXTENSION}`;
+
+const deflated = promisify(deflateRaw) as (bytes: Uint8Array, options: { level: number }) => Promise<Buffer>;
+const inflated = promisify(inflateRaw) as (bytes: Uint8Array) => Promise<Buffer>;
+
+/**
+ * Writes beside the name and renames once everything is on the disk: whenever the process dies or the disk is full, a file of this
+ * name is whole or not there.
+ */
+export async function writeSegment(directory: string, segment: NewSegment): Promise<SegmentFile> {
+  const { events, from, log, schema, to } = segment;
+  const sections: Buffer[] = [];
+  let offset = 0;
+  const add = (content: readonly Buffer[]): Section => {
+    const hash = createHash('sha256');
+    let length = 0;
+    for (const part of content) {
+      hash.update(part);
+      length += part.length;
+    }
+    sections.push(...content);
+    offset += length;
+    return { offset: offset - length, length, sha256: hash.digest('hex') };
+  };
+
+  const { first, others, planes } = segment.leads;
+  const ids = await deflated(planes, { level: LEVEL });
+  const leadNames = Buffer.from(JSON.stringify(others));
+  const count = Buffer.alloc(4);
+  count.writeUInt32LE(ids.length);
+  const leads = { ...add([count, ids, leadNames]), first, count: planes.length / 16 };
+
+  const entries: Record<string, { first: number; count: number }> = {};
+  const values: Record<string, readonly DictionaryValue[]> = {};
+  for (const [name, added] of Object.entries(segment.dictionaries)) {
+    entries[name] = { first: added.first, count: added.values.length };
+    values[name] = added.values;
+  }
+  const dictionaries = {
+    ...add([await deflated(Buffer.from(JSON.stringify(values)), { level: LEVEL })]),
+    entries,
+  };
+
+  const tables: Record<string, TableSection> = {};
+  for await (const { table, rows, column } of segment.tables) {
+    if (rows === 0) continue;
+    const earlier: Earlier[] = [];
+    const forms: (ColumnForm & { readonly high?: number })[] = [];
+    const contents: Promise<Buffer>[] = [];
+    for (const [index, description] of table.columns.entries()) {
+      const content = column(index);
+      const { form, planes } = encodeColumn(description, content, earlier);
+      earlier.push({ column: description, values: content });
+      forms.push(description.type === 'code' ? { ...form, high: highestCode(description, content) } : form);
+      contents.push(planes.length === 0 ? Promise.resolve(Buffer.alloc(0)) : deflated(planes, { level: LEVEL }));
+      // A long column takes some milliseconds: others get their turn.
+      await contents.at(-1);
+    }
+    const bytes = await Promise.all(contents);
+    const columns = forms.map((form, index) => ({ ...form, length: (bytes[index] as Buffer).length }));
+    tables[table.name] = { ...add(bytes), rows, columns };
+  }
+
+  const header: SegmentHeader = { schema, log, from, to, events, leads, dictionaries, tables };
+  const headerBytes = Buffer.from(JSON.stringify(header));
+  const fixed = Buffer.alloc(FIXED);
+  MAGIC.copy(fixed);
+  fixed.writeUInt32LE(headerBytes.length, MAGIC.length);
+  createHash('sha256')
+    .update(headerBytes)
+    .digest()
+    .copy(fixed, MAGIC.length + 4);
+
+  const path = join(directory, segmentName(from, to));
+  const temporary = `${path}.tmp`;
+  try {
+    const handle = await open(temporary, 'w', 0o600);
+    try {
+      await handle.writeFile(Buffer.concat([fixed, headerBytes, ...sections]));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(directory);
+  return { path, header, bytes: FIXED + headerBytes.length + offset };
+}
+
+/**
+ * Reads every byte and compares the digests; adds the segment's leads and codes to those there are. SegmentUnreadable, and nothing
+ * added, when it is damaged or does not belong to this schema, log (null: any) or place.
+ */
+export async function readSegment(
+  path: string,
+  { log, names, schema }: { readonly schema: string; readonly log: string | null; readonly names: GrowingTables },
+): Promise<SegmentFile> {
+  const handle = await openSegment(path);
+  try {
+    const { bytes, header, sectionsAt } = await readHeader(path, handle);
+    if (header.schema !== schema) throw new SegmentUnreadable(path, 'written by another version');
+    if (log !== null && header.log !== log) throw new SegmentUnreadable(path, 'of another log');
+    for (const section of Object.values(header.tables)) await readSection(path, handle, sectionsAt, section);
+    const leads = await readSection(path, handle, sectionsAt, header.leads);
+    const texts = await readSection(path, handle, sectionsAt, header.dictionaries);
+    const idBytes = leads.readUInt32LE(0);
+    const planes = await inflated(leads.subarray(4, 4 + idBytes));
+    const others = JSON.parse(leads.subarray(4 + idBytes).toString('utf8')) as [number, string][];
+    const values = JSON.parse((await inflated(texts)).toString('utf8')) as Record<string, DictionaryValue[]>;
+    const follows =
+      header.leads.first === names.leads.count &&
+      Object.entries(header.dictionaries.entries).every(
+        ([name, { first }]) => first === names.dictionary(name).values.length,
+      );
+    if (!follows) throw new SegmentUnreadable(path, 'does not follow what is before it');
+    names.leads.unpack(planes, others);
+    for (const [name, added] of Object.entries(values)) {
+      const dictionary = names.dictionary(name);
+      for (const value of added) dictionary.codeOf(value);
+    }
+    return { path, header, bytes };
+  } finally {
+    await handle.close();
+  }
+}
+
+export const rowsIn = ({ header }: SegmentFile, table: Table): number => header.tables[table.name]?.rows ?? 0;
+
+/** One table's rows of these segments, and those after them. */
+export async function readTable(segments: readonly SegmentFile[], table: Table, after?: Columns): Promise<Columns> {
+  const inFiles = segments.reduce((sum, segment) => sum + rowsIn(segment, table), 0);
+  const rows = inFiles + (after?.rows ?? 0);
+  const columns = table.columns.map((column, index) => {
+    const high = Math.max(
+      0,
+      ...segments.map(({ header }) => header.tables[table.name]?.columns[index]?.high ?? 0),
+      after === undefined ? 0 : highestCode(column, after.columns[index]),
+    );
+    return newColumn(column, rows, high);
+  });
+  let at = 0;
+  for (const segment of segments) {
+    await readRows(segment, table, columns, at);
+    at += rowsIn(segment, table);
+  }
+  after?.columns.forEach((values, index) => columns[index]?.set(values, inFiles));
+  return { rows, columns };
+}
+
+/** The segment's rows of one table, into its columns from row `at` on. */
+async function readRows({ path, header }: SegmentFile, table: Table, into: ColumnArray[], at: number): Promise<void> {
+  const section = header.tables[table.name];
+  if (section === undefined) return;
+  const handle = await openSegment(path);
+  let content: Buffer;
+  try {
+    const { sectionsAt } = await readHeader(path, handle);
+    content = await readSection(path, handle, sectionsAt, section);
+  } finally {
+    await handle.close();
+  }
+  let offset = 0;
+  const planes = section.columns.map(({ length }) => {
+    offset += length;
+    const bytes = content.subarray(offset - length, offset);
+    return length === 0 ? Promise.resolve(bytes) : inflated(bytes);
+  });
+  for (const [index, column] of table.columns.entries()) {
+    const form = section.columns[index] as ColumnForm;
+    decodeColumn(
+      column,
+      form,
+      await (planes[index] as Promise<Buffer>),
+      into[index] as ColumnArray,
+      at,
+      section.rows,
+      into,
+    );
+  }
+}
+
+async function openSegment(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new SegmentUnreadable(path, 'is missing');
+    throw error;
+  }
+}
+
+async function readHeader(
+  path: string,
+  handle: FileHandle,
+): Promise<{ bytes: number; header: SegmentHeader; sectionsAt: number }> {
+  const { size } = await handle.stat();
+  const fixed = await readAt(path, handle, 0, FIXED);
+  if (!fixed.subarray(0, MAGIC.length).equals(MAGIC)) throw new SegmentUnreadable(path, 'no segment of this version');
+  const length = fixed.readUInt32LE(MAGIC.length);
+  if (FIXED + length > size) throw new SegmentUnreadable(path, 'cut off');
+  const text = await readAt(path, handle, FIXED, length);
+  if (
+    !createHash('sha256')
+      .update(text)
+      .digest()
+      .equals(fixed.subarray(MAGIC.length + 4))
+  )
+    throw new SegmentUnreadable(path, 'the digest of its header differs');
+  const header = JSON.parse(text.toString('utf8')) as SegmentHeader;
+  const sections = [header.leads, header.dictionaries, ...Object.values(header.tables)];
+  const end = sections.reduce((sum, section) => sum + section.length, FIXED + length);
+  if (end !== size) throw new SegmentUnreadable(path, `${size} bytes instead of ${end}`);
+  return { bytes: size, header, sectionsAt: FIXED + length };
+}
+
+async function readSection(path: string, handle: FileHandle, at: number, section: Section): Promise<Buffer> {
+  const content = await readAt(path, handle, at + section.offset, section.length);
+  if (createHash('sha256').update(content).digest('hex') !== section.sha256)
+    throw new SegmentUnreadable(path, 'the digest of its content differs');
+  return content;
+}
+
+async function readAt(path: string, handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  let read = 0;
+  while (read < length) {
+    const { bytesRead } = await handle.read(buffer, read, length - read, position + read);
+    if (bytesRead === 0) throw new SegmentUnreadable(path, 'cut off');
+    read += bytesRead;
+  }
+  return buffer;
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
