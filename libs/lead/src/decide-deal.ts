@@ -170,7 +170,7 @@ export const dealRules: Rules<
       const amount = body.amount ?? deal.amount;
       if (amount === null) throw amountInvalid('a proposal has an amount');
       requireAmount(amount, deal);
-      const policyWarnings = engage(decision, { does: 'proposal' });
+      const policyWarnings = engage(decision, { does: 'proposal', challengesAddressed });
       decision.record('ProposalSent', {
         dealId: deal.dealId,
         proposalId: body.proposalId ?? decision.context.newId('proposal'),

@@ -171,6 +171,47 @@ describe('the tracks of a pipeline', () => {
     expect(given('JUNK').refused('EnrolInNurture', { trackId: 'basics' }).code).toBe('TRACK_NOT_ALLOWED');
   });
 
+  describe('for a grade or band', () => {
+    const byScore = [
+      track('research', 'education', { grades: ['U'] }),
+      track('warm-up', 'education', { grades: ['B', 'C'], bands: ['warm'] }),
+      track('basics', 'education'),
+    ];
+    const lead = () => given('LEAD').underPipeline({ ...QUIET, tracks: byScore });
+    const caseStudy = { behaviourId: 'b1', kind: 'case_study' };
+    /** Grade C, warm. */
+    const decider = () =>
+      lead().do('IdentifyRole', { role: 'decision_maker', confidence: 1 }).do('RecordBehaviour', caseStudy);
+    /** Grade D, warm. */
+    const user = () =>
+      lead()
+        .do('IdentifyRole', { role: 'user', confidence: 1 })
+        .do('RecordBehaviour', caseStudy)
+        .do('RecordBehaviour', { behaviourId: 'b2', kind: 'product_demo_attended' });
+
+    it('take no other lead', () => {
+      expect(decider().lead.score).toMatchObject({ grade: 'C', band: 'warm' });
+      expect(user().lead.score).toMatchObject({ grade: 'D', band: 'warm' });
+      const refusal = user().refused('EnrolInNurture', { trackId: 'warm-up' });
+      expect([refusal.code, refusal.facts.grades, refusal.facts.bands]).toEqual([
+        'TRACK_NOT_ALLOWED',
+        ['B', 'C'],
+        ['warm'],
+      ]);
+      // Of the right grade, but cold.
+      const cold = lead().do('IdentifyRole', { role: 'decision_maker', confidence: 1 });
+      expect(cold.refused('EnrolInNurture', { trackId: 'warm-up' }).code).toBe('TRACK_NOT_ALLOWED');
+      expect(cold.refused('LogNurtureTouch', { trackId: 'research' }).code).toBe('TRACK_NOT_ALLOWED');
+      expect(user().do('EnrolInNurture', { trackId: 'basics' }).types()).toEqual(['EnrolledInNurture']);
+    });
+
+    it('are picked by themselves when nobody names one; whom nobody scored is U and cold', () => {
+      expect(decider().do('EnrolInNurture').data('EnrolledInNurture').trackId).toBe('warm-up');
+      expect(lead().do('EnrolInNurture').data('EnrolledInNurture').trackId).toBe('research');
+      expect(user().refused('EnrolInNurture').code).toBe('VALIDATION_FAILED');
+    });
+  });
+
   it('take a lost lead up by themselves, and a recycled one that is sent nowhere else (EP-11)', () => {
     const lost = given('OPPORTUNITY').underPipeline({ tracks }).do('LoseDeal', { reasonCode: 'price' });
     expect(lost.types()).toEqual(['DealLost', 'EnrolledInNurture']);

@@ -19,7 +19,7 @@ export const nurtureRules: Rules<'EnrolInNurture' | 'ExitNurture' | 'LogNurtureT
     stops: (decision) => [promisedReengagement(decision)],
     decide(decision, body) {
       const { lead } = decision;
-      const trackId = body.trackId ?? destinationOf(lead);
+      const trackId = body.trackId ?? destinationOf(lead) ?? fittingTrack(decision)?.trackId;
       const track = requireTrack(decision, trackId);
       const promised = promisedReengagement(decision);
       const isOnIt = lead.nurture?.trackId === track.trackId;
@@ -104,13 +104,40 @@ export function requireTrack({ isImport, pipeline }: Decision, trackId: string |
 }
 
 /** @throws LeadError TRACK_NOT_ALLOWED */
-function requireAllowed({ lead: { state } }: Decision, { listed, trackId }: Track): void {
-  const allowed = listed?.allowedStates;
-  if (state !== 'JUNK' && (allowed === undefined || allowed.includes(state ?? ''))) return;
-  throw new LeadError('TRACK_NOT_ALLOWED', `track ${trackId} is not for a lead in ${state}`, {
+function requireAllowed({ lead }: Decision, { listed, trackId }: Track): void {
+  const { state } = lead;
+  const { allowedStates, bands, grades } = listed ?? {};
+  if (state === 'JUNK' || allowedStates?.includes(state ?? '') === false) {
+    throw new LeadError('TRACK_NOT_ALLOWED', `track ${trackId} is not for a lead in ${state}`, {
+      field: 'trackId',
+      allowedStates,
+    });
+  }
+  if (listed === null || suitsScore(listed, lead)) return;
+  const { band, grade } = scoreOf(lead);
+  throw new LeadError('TRACK_NOT_ALLOWED', `track ${trackId} is not for a lead of grade ${grade} that is ${band}`, {
     field: 'trackId',
-    allowedStates: allowed,
+    grades,
+    bands,
   });
+}
+
+const scoreOf = ({ score }: LeadState) => score ?? ({ grade: 'U', band: 'cold' } as const);
+
+function suitsScore({ bands, grades }: NurtureTrack, lead: LeadState): boolean {
+  const { band, grade } = scoreOf(lead);
+  return bands?.includes(band) !== false && grades?.includes(grade) !== false;
+}
+
+/** The first track that asks for a grade or band and suits the lead; undefined: somebody has to name one. */
+function fittingTrack({ lead, pipeline }: Decision): NurtureTrack | undefined {
+  return pipeline.tracks.find(
+    (track) =>
+      (track.grades ?? track.bands) !== undefined &&
+      suitsScore(track, lead) &&
+      track.allowedStates?.includes(lead.state ?? '') !== false &&
+      (track.personaId === undefined || lead.personaId === null || track.personaId === lead.personaId),
+  );
 }
 
 /** Any legal basis that was given for it, at the capture or since, and not withdrawn (spec §9.2). */
@@ -178,11 +205,14 @@ export function exitNurture(decision: Decision, reason: LeadEventData<'NurtureEx
 }
 
 /** The pipeline's own track for leads that are out of the funnel (EP-11); undefined: none, or the policy is off. */
-export function defaultReengagementTrack({ pipeline, state }: Decision, inState = state): NurtureTrack | undefined {
+export function defaultReengagementTrack(
+  { lead, pipeline, state }: Decision,
+  inState = state,
+): NurtureTrack | undefined {
   if (policyMode(pipeline, 'EP-11') === 'off') return undefined;
   return pipeline.tracks.find(
-    ({ allowedStates, kind }) =>
-      kind === 'reengagement' && (allowedStates === undefined || allowedStates.includes(inState)),
+    (track) =>
+      track.kind === 'reengagement' && track.allowedStates?.includes(inState) !== false && suitsScore(track, lead),
   );
 }
 

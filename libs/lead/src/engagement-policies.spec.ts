@@ -100,6 +100,15 @@ const CASES: readonly Case[] = [
     unless: (lead) => lead.do('LogResponse', { channel: 'phone' }),
   },
   {
+    rule: 'a proposal answers the challenge that the lead told',
+    policy: 'EP-6',
+    code: 'PROPOSAL_INCOMPLETE',
+    stage: 'OPPORTUNITY',
+    before: (lead) => lead.do('IdentifyGoal', GOAL),
+    breaks: ['SendProposal', { ...PROPOSAL, challengesAddressed: ['costs'] }],
+    unless: (lead) => lead.do('IdentifyGoal', { ...GOAL, challengeCode: 'costs' }),
+  },
+  {
     rule: 'a sequence goes to who decides',
     policy: 'EP-7',
     code: 'WRONG_CONTACT',

@@ -23,7 +23,7 @@ export type Approach =
       readonly sequenceStep?: number;
       readonly atMs: number;
     }
-  | { readonly does: 'proposal' }
+  | { readonly does: 'proposal'; readonly challengesAddressed: readonly string[] }
   | { readonly does: 'sequence' }
   | { readonly does: 'enrol'; readonly track: ApproachTrack }
   | { readonly does: 'touch'; readonly kind: TrackKind; readonly oneToMany: boolean }
@@ -73,10 +73,13 @@ const POLICIES: Readonly<Partial<Record<EngagementPolicyId, EngagementPolicy>>> 
     },
   },
   'EP-6': {
-    code: always('PITCH_BEFORE_GOAL'),
-    detail: 'a lead is asked for its challenge and shown the benefit, not closed',
-    broken: (approach, { state }) =>
-      approach.does === 'attempt' && isPitch(approach) && RANK[state ?? 'LEAD'] <= RANK.LEAD,
+    code: ({ does }) => (does === 'proposal' ? 'PROPOSAL_INCOMPLETE' : 'PITCH_BEFORE_GOAL'),
+    detail: 'a lead is asked for its challenge and not closed; a proposal answers the challenge that was told',
+    broken: (approach, { goal, state }) => {
+      if (approach.does === 'proposal')
+        return goal !== null && !approach.challengesAddressed.includes(goal.challengeCode);
+      return approach.does === 'attempt' && isPitch(approach) && RANK[state ?? 'LEAD'] <= RANK.LEAD;
+    },
   },
   'EP-7': {
     code: always('WRONG_CONTACT'),

@@ -245,6 +245,7 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
         returned: null,
         openObjections: new Set(),
         proposals: 0,
+        challengesAddressed: [],
         decisionMaker: null,
       };
       return enter({ ...lead, deal }, event, eventId, atMs, lead);
@@ -262,7 +263,10 @@ function fold(lead: LeadState, event: LeadEvent, envelope: LeadEnvelope, atMs: n
       return withDeal(lead, { decisionMaker: { kind, previousLeadId, newLeadId, ...moment } });
     }
     case 'ProposalSent':
-      return withDeal(lead, { proposals: (lead.deal?.proposals ?? 0) + 1 });
+      return withDeal(lead, {
+        proposals: (lead.deal?.proposals ?? 0) + 1,
+        challengesAddressed: event.data.challengesAddressed,
+      });
     case 'ObjectionRaised': {
       const open = new Set(lead.deal?.openObjections).add(event.data.objectionId);
       return withDeal(lead, { openObjections: open });

@@ -52,6 +52,8 @@ export interface Deal {
   readonly returned: Moment | null;
   readonly openObjections: ReadonlySet<string>;
   readonly proposals: number;
+  /** Challenges that the latest proposal addresses. */
+  readonly challengesAddressed: readonly string[];
   /** The latest change of who decides on the customer's side. */
   readonly decisionMaker: DecisionMaker | null;
 }

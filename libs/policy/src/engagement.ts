@@ -44,6 +44,15 @@ export const nurtureTrack = z.strictObject({
   challengeCode: code.optional(),
   /** States a lead may be enrolled in; absent: any. */
   allowedStates: z.array(code).min(1).optional(),
+  /** Grades and bands of the score that a lead may be enrolled with; absent: any. Nobody scored is U and cold. */
+  grades: z
+    .array(z.enum(['A', 'B', 'C', 'D', 'U']))
+    .min(1)
+    .optional(),
+  bands: z
+    .array(z.enum(['cold', 'warm', 'hot']))
+    .min(1)
+    .optional(),
   steps: z.array(trackStep).max(200).default([]),
 });
 export type NurtureTrack = z.infer<typeof nurtureTrack>;

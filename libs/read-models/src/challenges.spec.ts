@@ -85,6 +85,8 @@ describe('challenges', () => {
     expect(churn.addressed).toMatchObject({ numerator: 1, denominator: 2, rate: 0.5 });
     expect(await drill(churn.addressed.drill)).toEqual(['lead-0001']);
     expect(await drill(churn.addressed.drillDenominator)).toEqual(['lead-0001', 'lead-0002']);
+    expect(await drill(churn.leftOut.drill)).toEqual(['lead-0002']);
+    expect(churn.leftOut.count).toBe(1);
     expect(of((await report({ asOf: '2018-03-04T12:00:00Z' })).total, 'churn').addressed.denominator).toBe(0);
   });
 

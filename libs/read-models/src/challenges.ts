@@ -72,6 +72,8 @@ export interface ChallengesFigures {
     readonly won: RateFigure;
     /** Whose last proposal addresses it / those that were sent one since. */
     readonly addressed: RateFigure;
+    /** The others of these. */
+    readonly leftOut: CountFigure;
   }[];
   readonly topics: readonly {
     readonly topicCode: string;
@@ -91,6 +93,7 @@ type Telling =
       readonly won: boolean;
       readonly proposed: boolean;
       readonly addressed: boolean;
+      readonly leftOut: boolean;
     }
   | { readonly what: 'topic'; readonly code: string; readonly atMs: number };
 
@@ -115,7 +118,8 @@ function* tellings(told: Told, base: number, asOf: AsOf): Generator<Telling> {
       sql: sql.some(([entered]) => entered >= at),
       won: won.some(([entered]) => entered >= at),
       proposed: proposal !== undefined,
-      addressed: proposal?.slice(1).includes(code) === true,
+      addressed: proposal?.includes(code) === true,
+      leftOut: proposal?.includes(code) === false,
     };
     seen.add(code);
   }
@@ -153,6 +157,7 @@ interface OfChallenge {
   won: number;
   proposed: number;
   addressed: number;
+  leftOut: number;
 }
 
 interface Counts {
@@ -170,9 +175,13 @@ function add(counts: Counts, telling: Telling): void {
   }
   let of = counts.challenges.get(code);
   if (of === undefined)
-    counts.challenges.set(code, (of = { leads: 0, interested: 0, sql: 0, won: 0, proposed: 0, addressed: 0 }));
+    counts.challenges.set(
+      code,
+      (of = { leads: 0, interested: 0, sql: 0, won: 0, proposed: 0, addressed: 0, leftOut: 0 }),
+    );
   of.leads += 1;
-  for (const name of ['interested', 'sql', 'won', 'proposed', 'addressed'] as const) if (telling[name]) of[name] += 1;
+  for (const name of ['interested', 'sql', 'won', 'proposed', 'addressed', 'leftOut'] as const)
+    if (telling[name]) of[name] += 1;
 }
 
 export async function challengesReport(view: ReadView, params: ReportParams) {
@@ -228,6 +237,7 @@ function figures({ challenges, leads, readers, topics }: Counts, params: ReportP
         sql: share(of.sql, `sql.${code}`, of.leads, told),
         won: share(of.won, `won.${code}`, of.leads, told),
         addressed: share(of.addressed, `addressed.${code}`, of.proposed, `proposed.${code}`),
+        leftOut: { count: of.leftOut, drill: link(`leftOut.${code}`) },
       };
     }),
     topics: mostFirst(topics).map(([code, count]) => ({
@@ -237,10 +247,10 @@ function figures({ challenges, leads, readers, topics }: Counts, params: ReportP
   };
 }
 
-/** Figures: `leads`, `topics`, each also with `.<code>`; `interested`, `sql`, `won`, `proposed`, `addressed` with `.<code>`. */
+/** Figures: `leads`, `topics`, each also with `.<code>`; `interested`, `sql`, `won`, `proposed`, `addressed`, `leftOut` with `.<code>`. */
 export async function challengesLeads(view: ReadView, params: ReportParams, figure: string): Promise<string[] | null> {
   const [, name = '', code] =
-    /^(leads|topics|(?:interested|sql|won|proposed|addressed)(?=\.))(?:\.(.+))?$/s.exec(figure) ?? [];
+    /^(leads|topics|(?:interested|sql|won|proposed|addressed|leftOut)(?=\.))(?:\.(.+))?$/s.exec(figure) ?? [];
   if (name === '') return null;
   const counts = (telling: Telling): boolean =>
     (telling.what === 'topic') === (name === 'topics') &&

@@ -31,11 +31,11 @@ export const DIMENSIONS = [
 export type Dimension = (typeof DIMENSIONS)[number];
 export const isDimension = (name: string): name is Dimension => (DIMENSIONS as readonly string[]).includes(name);
 
-/** Dimensions that take no other values. */
+/** Dimensions that take no other values; '' where a lead may have none. */
 export const DIMENSION_VALUES: Readonly<Partial<Record<string, readonly string[]>>> = {
   band: BANDS,
   grade: GRADES,
-  buyingIntent: INTENTS,
+  buyingIntent: ['', ...INTENTS],
 };
 
 /**
@@ -50,6 +50,9 @@ export interface Dims {
 export const valueOf = (dims: Dims, dimension: Dimension): string | null =>
   dims.values[DIMENSIONS.indexOf(dimension)] ?? null;
 
+/** What a lead is of which a fact says nothing. */
+const USUAL: Readonly<Partial<Record<Dimension, string>>> = { band: 'cold', grade: 'U' };
+
 const interned = new Map<string, Dims>();
 const MOST_INTERNED = 100_000;
 
@@ -58,7 +61,11 @@ export function dimsOf(text: string): Dims {
   if (dims === undefined) {
     if (interned.size >= MOST_INTERNED) interned.clear();
     const told = JSON.parse(text) as (string | number)[];
-    dims = { values: DIMENSIONS.map((_, index) => ((told[index] ?? 0) === 0 ? null : String(told[index]))) };
+    const value = (name: Dimension, index: number): string | null => {
+      const one = told[index] ?? 0;
+      return one === 0 ? (USUAL[name] ?? null) : String(one);
+    };
+    dims = { values: DIMENSIONS.map(value) };
     interned.set(text, dims);
   }
   return dims;
@@ -79,15 +86,11 @@ function arrayOf(texts: string[]): string {
   return `[${texts.join(',')}]`;
 }
 
-const standingTexts = ({
-  band,
-  buyingIntent,
-  grade,
-  modelVersion,
-  nurtureTrack,
-  pipelineVersion,
-  segment,
-}: Standing): string[] => [pipelineVersion, modelVersion, band, grade, nurtureTrack, segment, buyingIntent].map(text);
+function standingTexts(standing: Standing): string[] {
+  const { band, buyingIntent, grade, modelVersion, nurtureTrack, pipelineVersion, segment } = standing;
+  const scored = [band === USUAL.band ? null : band, grade === USUAL.grade ? null : grade];
+  return [pipelineVersion, modelVersion, ...scored, nurtureTrack, segment, buyingIntent].map(text);
+}
 
 /**
  * The first line of a fact's value: a JSON array of its dimensions. `atMs`: the instant whose score, nurture and versions it

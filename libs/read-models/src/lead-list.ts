@@ -60,13 +60,10 @@ export interface LeadListItem {
   readonly icpResult: string | null;
   /** Working label (spec §3.2). */
   readonly leadStatus: LeadStatus | null;
-  /** As it was scored last. */
-  readonly score: {
-    readonly totalMp: number;
-    readonly band: string | null;
-    readonly grade: string | null;
-    readonly modelVersion: string | null;
-  } | null;
+  /** Milli-points as they were recorded last; null: never. */
+  readonly scoreMp: number | null;
+  readonly band: string;
+  readonly grade: string;
   readonly buyingIntent: string | null;
   /** The audience it was nurtured as last. */
   readonly segmentId: string | null;
@@ -148,7 +145,7 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 export function leadListItem(row: LeadRow): LeadListItem {
   const visit = row.visits[row.visits.length - 1] as Visit;
   const deal = row.deals[row.deals.length - 1];
-  const { band, buyingIntent, grade, modelVersion, segment, totalMp } = presentStanding(row);
+  const { band, buyingIntent, grade, segment, totalMp } = presentStanding(row);
   let next: number | null = null;
   for (const clock of row.clocks) {
     const due = nextDueMs(clock);
@@ -178,7 +175,9 @@ export function leadListItem(row: LeadRow): LeadListItem {
     personaId: row.profile.persona,
     icpResult: row.profile.icpResult,
     leadStatus: rowStatus(row),
-    score: totalMp === null ? null : { totalMp, band, grade, modelVersion },
+    scoreMp: totalMp,
+    band,
+    grade,
     buyingIntent,
     segmentId: segment,
     nurtureTrackId: presentTrack(row),

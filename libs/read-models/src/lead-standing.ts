@@ -6,11 +6,12 @@ import { isOnHold, type LeadRow, type Visit } from './lead-row.js';
 /** What a lead was at an instant beside its path: how it scored, what it wanted, how it was nurtured, under which versions. */
 
 export interface Standing {
-  /** Milli-points; null: never scored. */
+  /** Milli-points as they were recorded last; null: never. */
   readonly totalMp: number | null;
-  readonly band: (typeof BANDS)[number] | null;
-  readonly grade: (typeof GRADES)[number] | null;
-  /** `<model>/<version>` that scored it. */
+  /** Who was never scored, or never anything else, is cold and of grade U, as libs/lead has it. */
+  readonly band: (typeof BANDS)[number];
+  readonly grade: (typeof GRADES)[number];
+  /** `<model>/<version>` of that score. */
   readonly modelVersion: string | null;
   readonly buyingIntent: (typeof INTENTS)[number] | null;
   /** The track it was enrolled in last, whether or not it is still on it. */
@@ -39,11 +40,11 @@ export function standingAt({ notes, visits }: LeadRow, atMs: number, trackMs = a
   }
   let { pipeline = 0 } = (visits[0] ?? {}) as Partial<Visit>;
   for (const visit of visits) if (visit.enteredMs <= atMs) ({ pipeline } = visit);
-  const code = score === null ? null : (score.says[1] as number);
+  const code = score === null ? GRADES.indexOf('U') : (score.says[1] as number);
   return {
     totalMp: score === null ? null : (score.says[0] as number),
-    band: code === null ? null : (BANDS[Math.floor(code / GRADES.length)] ?? null),
-    grade: code === null ? null : (GRADES[code % GRADES.length] ?? null),
+    band: BANDS[Math.floor(code / GRADES.length)] ?? 'cold',
+    grade: GRADES[code % GRADES.length] ?? 'U',
     modelVersion: score === null ? null : (score.says[2] as string),
     buyingIntent: intent === null ? null : (intent.says[0] as (typeof INTENTS)[number]),
     nurtureTrack: track === null ? null : (track.says[0] as string),

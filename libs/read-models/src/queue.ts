@@ -8,12 +8,12 @@ import { leadOfKey, orNull, parseFact, readRows } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 import { ofPart, QUEUE_TABLE, WORK_KINDS, type WorkKind } from './work.js';
 
-/** `/v1/queues/…`: what there is to do, by the instant at which it is due (spec §8.1, §8.2). */
+/** `/v1/queues/…`: what there is to do, by the instant at which it is due (spec §8.1, §8.2), or the best score first. */
 export const queueParams: ParamSpec = {
   report: 'queue',
   paged: true,
   liveOnly: true,
-  choices: { due: ['all', 'overdue'] },
+  choices: { due: ['all', 'overdue'], order: ['due', 'score'] },
   filters: { kind: WORK_KINDS },
 };
 
@@ -36,6 +36,7 @@ export interface WorkItem {
 }
 
 interface Found extends Place {
+  readonly dueMs: number;
   readonly kind: WorkKind;
   readonly sinceMs: number;
   readonly level: number;
@@ -44,12 +45,15 @@ interface Found extends Place {
   readonly owner: string | null;
 }
 
-/** The earliest due first. */
+/** Sorts after every score. */
+const NEVER_SCORED = -1e15;
+
+/** The earliest due first; by score the best first. */
 export async function queue(view: ReadView, params: ReportParams, of: QueueOf) {
   const work = new Map<string, Found>();
   // An item that goes to somebody else meanwhile is met in both places, and told once.
   await scanWork(view, params, of, (one) => work.set(one.key, one));
-  const page = new Page<Found>(params, 'ascending');
+  const page = new Page<Found>(params, params.choices.order === 'score' ? 'descending' : 'ascending');
   for (const one of work.values()) page.add(one);
   const { nextCursor, page: found } = page.end();
   const leads = new Map(
@@ -64,12 +68,12 @@ export async function queue(view: ReadView, params: ReportParams, of: QueueOf) {
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 
-const itemOf = ({ atMs, clockType, kind, level, owner, sinceMs, team }: Found, row: LeadRow, asOfMs: number) => ({
+const itemOf = ({ clockType, dueMs, kind, level, owner, sinceMs, team }: Found, row: LeadRow, asOfMs: number) => ({
   leadId: row.leadId,
   kind,
   clockType,
-  dueAt: iso(atMs),
-  overdue: atMs < asOfMs,
+  dueAt: iso(dueMs),
+  overdue: dueMs < asOfMs,
   since: iso(sinceMs),
   level,
   teamId: team,
@@ -80,20 +84,27 @@ const itemOf = ({ atMs, clockType, kind, level, owner, sinceMs, team }: Found, r
 async function scanWork(view: ReadView, params: ReportParams, of: QueueOf, use: (found: Found) => void): Promise<void> {
   const passes = dimensionFilter(params);
   const { kind: kinds } = params.filter;
-  const { due } = params.choices;
+  const { due, order } = params.choices;
   for (const part of await view.partitions(QUEUE_TABLE)) {
     const [team, owner] = ofPart(part);
     if ('ownerId' in of ? owner !== of.ownerId : team !== of.teamId) continue;
     for (const [key, value] of await view.rows(QUEUE_TABLE, part)) {
       const { dims, numbers } = parseFact(value, key);
-      const [kindNo, dueMs, sinceMs, level, clockNo] = numbers as [number, number, number, number, number];
+      const [kindNo, dueMs, sinceMs, level, clockNo, totalMp] = numbers as [
+        number,
+        number,
+        number,
+        number,
+        ...number[],
+      ];
       const kind = WORK_KINDS[kindNo] as WorkKind;
       if (kinds !== undefined && !kinds.includes(kind)) continue;
       if ((due === 'overdue' && dueMs >= params.asOfMs) || !passes(dims)) continue;
       const clock = orNull(clockNo);
       use({
         key,
-        atMs: dueMs,
+        atMs: order === 'score' ? (orNull(totalMp) ?? NEVER_SCORED) : dueMs,
+        dueMs,
         kind,
         sinceMs,
         level,

@@ -183,7 +183,7 @@ function filterValues(
   if (closed !== undefined && closed !== null) return values.map((value) => oneOf(name, value, closed));
   const taken = DIMENSION_VALUES[dimension];
   // An empty value asks for those that have none: `filter[source]=`.
-  return values.map((value) => (value === '' ? null : taken === undefined ? value : oneOf(name, value, taken)));
+  return values.map((value) => (taken === undefined ? value : oneOf(name, value, taken)) || null);
 }
 
 function oneOf<T extends string>(name: string, value: string, accepted: readonly T[]): T {

@@ -4,7 +4,7 @@ import { evolve } from '#libs/lead/src/evolve.js';
 import { initialLead, leadStatus } from '#libs/lead/src/state.js';
 import { at, Past, type PastLead, policyBook, viewOf } from './given-when-then.js';
 import type { Query } from './report-params.js';
-import { drillLeads, listLeads, type ReportName, runReport } from './reports.js';
+import { drillLeads, listLeads, listQueue, type ReportName, runReport } from './reports.js';
 
 /** How leads scored, what they wanted and how they were nurtured, as dimensions of figures and filters of the list. */
 
@@ -187,13 +187,15 @@ describe('the list of leads', () => {
     scored(past.lead().captured(at('2018-03-01')), at('2018-03-02'), 'cold', 'U');
     enrolled(past.lead().captured(at('2018-03-01')), at('2018-03-02'), 'basics', 'dach');
     expect(await listed({ 'filter[band]': 'hot' })).toEqual(['lead-0001']);
-    expect(await listed({ 'filter[grade]': ['A', 'U'] })).toEqual(['lead-0001', 'lead-0002']);
+    // Whom nobody has scored nobody knows: U and cold.
+    expect(await listed({ 'filter[grade]': ['A', 'U'] })).toEqual(['lead-0001', 'lead-0002', 'lead-0003']);
+    expect(await listed({ 'filter[band]': 'cold' })).toEqual(['lead-0002', 'lead-0003']);
     expect(await listed({ 'filter[grade]': 'U', 'filter[band]': 'hot' })).toEqual([]);
     expect(await listed({ 'filter[segment]': 'dach' })).toEqual(['lead-0003']);
-    expect(await listed({ 'filter[band]': '' })).toEqual(['lead-0003']);
+    expect(await listed({ 'filter[segment]': '' })).toEqual(['lead-0001', 'lead-0002']);
     const { items } = await listLeads(await viewOf(past), { 'filter[segment]': 'dach' }, context);
     expect(items).toMatchObject([
-      { segmentId: 'dach', nurtureTrackId: 'basics', leadStatus: 'nurturing', score: null },
+      { segmentId: 'dach', nurtureTrackId: 'basics', leadStatus: 'nurturing', scoreMp: null, grade: 'U' },
     ]);
   });
 
@@ -235,5 +237,34 @@ describe('the list of leads', () => {
       expect(await listed({ 'filter[leadStatus]': status as string })).toEqual(
         Object.keys(told).filter((leadId) => told[leadId] === status).sort(), // prettier-ignore
       );
+  });
+});
+
+describe('a queue', () => {
+  const asked = async (query: Query): Promise<string[]> => {
+    const { items } = await listQueue(await viewOf(past, [2, 5]), query, context, { ownerId: 'sam' });
+    return items.map(({ leadId }) => leadId);
+  };
+  const waiting = (day: string) => {
+    const lead = past.lead().captured(at('2018-03-01'), { ownerId: 'sam', teamId: 'sales' });
+    return lead.mql(at(day)).handedOff(at(day));
+  };
+
+  it('goes by due time, or by score with whom nobody scored last, page after page', async () => {
+    waiting('2018-03-02');
+    scored(waiting('2018-03-03'), at('2018-03-04'), 'warm', 'B');
+    waiting('2018-03-05').fact('LeadScored', at('2018-03-06'), { modelId: 'default', modelVersion: 1, total: 70_000, band: 'hot', grade: 'A' }); // prettier-ignore
+    expect(await asked({})).toEqual(['lead-0001', 'lead-0002', 'lead-0003']);
+    expect(await asked({ order: 'score' })).toEqual(['lead-0003', 'lead-0002', 'lead-0001']);
+    const first = await listQueue(await viewOf(past), { order: 'score', limit: '2' }, context, { ownerId: 'sam' });
+    expect(first.items).toMatchObject([{ dueAt: '2018-03-05T00:00:00.000Z', lead: { band: 'hot' } }, {}]);
+    expect(await asked({ order: 'score', limit: '2', cursor: first.nextCursor as string })).toEqual(['lead-0001']);
+  });
+
+  it('is narrowed to bands and grades', async () => {
+    waiting('2018-03-02');
+    scored(waiting('2018-03-03'), at('2018-03-04'), 'warm', 'B');
+    expect(await asked({ 'filter[band]': ['warm', 'hot'] })).toEqual(['lead-0002']);
+    expect(await asked({ 'filter[grade]': 'U' })).toEqual(['lead-0001']);
   });
 });

@@ -3,6 +3,7 @@ import type { LeadStateName } from '#libs/lead/src/states.js';
 import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText } from './dimensions.js';
 import { type Clock, CLOCK_TYPE_NAMES, type LeadRow } from './lead-row.js';
+import { presentStanding } from './lead-standing.js';
 import { factValue, leadOfKey, parseFact } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
@@ -34,8 +35,9 @@ const partOf = (team: string | null, owner: string | null): string => JSON.strin
 export const ofPart = (part: string): readonly [team: string | null, owner: string | null] =>
   JSON.parse(part) as [string | null, string | null];
 
-/** Numbers: kind, due, since, level, clock type. */
+/** Numbers: kind, due, since, level, clock type, total of the score. */
 export function queueFacts(row: LeadRow): Fact[] {
+  const { totalMp } = presentStanding(row);
   return workOf(row).map(({ clockType, dueMs, kind, level, owner, sinceMs, team }, index) => ({
     kind: 'row',
     table: QUEUE_TABLE,
@@ -43,7 +45,7 @@ export function queueFacts(row: LeadRow): Fact[] {
     key: `${row.leadId}/${index}`,
     value: factValue(
       dimensionText(row, team, owner),
-      `${WORK_KINDS.indexOf(kind)},${dueMs},${sinceMs},${level},${clockType === null ? '' : CLOCK_TYPE_NAMES.indexOf(clockType)}`,
+      `${WORK_KINDS.indexOf(kind)},${dueMs},${sinceMs},${level},${clockType === null ? '' : CLOCK_TYPE_NAMES.indexOf(clockType)},${totalMp ?? ''}`,
     ),
   }));
 }

@@ -90,6 +90,8 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
                     newLeadId: lead.deal.decisionMaker.newLeadId,
                   },
             expectedCloseDate: lead.deal.expectedCloseDate,
+            /** The challenge that the lead told, where the latest proposal leaves it out; null: nothing to compare. */
+            challengesLeftOut: challengesLeftOut(lead),
           },
     nurture:
       lead.nurture === null
@@ -112,6 +114,11 @@ export function leadCard({ lead, captured, revision, erased }: LeadAtMoment, cal
     clocks: [...lead.clocks.values()].map(clockCard),
     nextActions: nextActions(lead, caller),
   };
+}
+
+function challengesLeftOut({ deal, goal }: LeadState): string[] | null {
+  if (deal === null || deal.proposals === 0 || goal === null) return null;
+  return deal.challengesAddressed.includes(goal.challengeCode) ? [] : [goal.challengeCode];
 }
 
 function clockCard(clock: SlaClock) {

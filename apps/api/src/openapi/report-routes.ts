@@ -78,7 +78,7 @@ export function queryOf(spec: ParamSpec): z.ZodObject {
     fields[`filter[${name}]`] = several(values === null ? z.string() : z.enum(values as [string, ...string[]]));
   for (const name of DIMENSIONS)
     fields[`filter[${name}]`] ??= several(
-      DIMENSION_VALUES[name] === undefined ? z.string() : z.enum(['', ...DIMENSION_VALUES[name]]),
+      DIMENSION_VALUES[name] === undefined ? z.string() : z.enum(DIMENSION_VALUES[name]),
     ).describe('Empty: those that have none; repeated: any of them');
   return z.object(fields);
 }

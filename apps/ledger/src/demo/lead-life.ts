@@ -85,6 +85,7 @@ export class LeadLife {
   #raised = false;
   #amountMinor = 0;
   #restored = false;
+  #challenge: string | null = null;
   #mailed = true;
 
   constructor(
@@ -461,6 +462,7 @@ export class LeadLife {
       yield* this.#lead('LogMeeting', { outcome: 'successful', kind: 'discovery' }, this.#by());
     }
     const challengeCode = random.pick(CHALLENGES);
+    this.#challenge = challengeCode;
     const interestedInBuying = random.chance(0.7) ? 'yes' : 'unknown';
     yield* this.#lead(
       'IdentifyGoal',
@@ -576,8 +578,11 @@ export class LeadLife {
         if (random.chance(0.35)) yield* this.#changeAmount();
       }
       if (stage === 'quote_presented') {
+        // Now and then somebody sends the standard proposal.
+        const standard = random.pick(CHALLENGES);
+        const isStandard = this.#challenge === null || standard === 'old_system';
         const body = {
-          challengesAddressed: [random.pick(CHALLENGES)],
+          challengesAddressed: [isStandard ? standard : this.#challenge],
           costIncluded: true,
           implementationSteps: true,
           expectedRoi: 140,
