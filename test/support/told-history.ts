@@ -13,9 +13,9 @@ export const CAPTURED_S = Date.parse('2026-01-01T00:00:00Z') / 1000;
 
 export interface ToldStep {
   readonly kind: number;
-  /** EVALUATED, REPLAYED or 0. */
+  /** EVALUATED or 0. */
   readonly marks: number;
-  /** After the step before. */
+  /** After the step before; below 0: imported after it, or restated. */
   readonly gapS: number;
   readonly lateS: number;
   readonly behaviour: BehaviourVariant;
@@ -59,8 +59,13 @@ export function historyOf(told: readonly ToldLead[]): ScoringHistory {
   let next = 0;
   for (const [lead, { capturedAtS = CAPTURED_S, steps }] of told.entries()) {
     let nowS = capturedAtS;
+    let countedS = 0;
     for (const step of steps) {
-      nowS += step.gapS;
+      nowS = Math.max(capturedAtS, nowS + step.gapS);
+      // Never counted, nor looked at, before what was counted already; behind a restatement all is counted anew.
+      if (step.kind === STEP.behaviour || step.marks !== 0) nowS = Math.max(nowS, countedS);
+      if (step.kind === STEP.behaviour) countedS = nowS;
+      if (step.kind === STEP.restated) countedS = 0;
       kind[next] = step.kind | step.marks;
       atS[next] = nowS;
       occurredAtS[next] = step.kind === STEP.behaviour ? nowS - step.lateS : nowS;

@@ -1,5 +1,5 @@
 import type { ReplayFit, ReplayModel, ReplayOutput, ReplayScope } from './replay-model.js';
-import { EVALUATED, GATES, LEAD_FLAGS, REPLAYED, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
+import { ALL_GATES, EVALUATED, LEAD_FLAGS, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
 
 export type GeneratedLoop = (
   leads: ScoringHistory['leads'],
@@ -84,7 +84,7 @@ export function generatedLoop({ classes, classOf, fit, minTotalMp, model }: Repl
 
   const code = `'use strict';
 return function replay(leads, steps, fit, scope, out, from, to, exact) {
-  const { capturedAtS, cutStep, firstStep, flags, mqlAtS } = leads;
+  const { capturedAtS, cutStep, firstStep, flags } = leads;
   const { atS, kind, occurredAtS, value } = steps;
   const { enough, grade, points: fitPoints } = fit;
   const { asOfS, fromS, toS } = scope;
@@ -96,7 +96,6 @@ return function replay(leads, steps, fit, scope, out, from, to, exact) {
     if (captured < fromS || captured >= toS || (flags[lead] & ${LEAD_FLAGS.mergedAway}) !== 0) continue;
     const first = firstStep[lead];
     const cut = cutStep[lead];
-    const marked = mqlAtS[lead];
     const share = (cut - first + 10) * 1e-11;
     let profile = nothing, points = fitPoints[nothing], open = true, ok = enough[nothing] !== 0;
     let last = 0, best = -Infinity, size = ${number(mostFit)}, crossed = 0, unsure = false;
@@ -105,6 +104,8 @@ return function replay(leads, steps, fit, scope, out, from, to, exact) {
       const at = atS[step];
       if (at > asOfS) break;
       const passed = at - last;
+      // History that was imported after something live: counted at other instants than it is read at.
+      if (passed < 0) { unsure = true; break; }
       last = at;
       if (passed > 0) {${groups
         .map(
@@ -141,12 +142,11 @@ return function replay(leads, steps, fit, scope, out, from, to, exact) {
         points = fitPoints[profile];
         ok = open && enough[profile] !== 0;
       } else if ((what & ${STEP_MASK}) === ${STEP.gates}) {
-        const gates = value[step];
-        open = (gates & ${STANDING}) === ${STANDING} && ((gates & ${GATES.mayBeMarked}) !== 0 || (marked !== 0 && at >= marked));
+        open = (value[step] & ${ALL_GATES}) === ${ALL_GATES};
         ok = open && enough[profile] !== 0;
       } else if ((what & ${STEP_MASK}) === ${STEP.returned}) { ${clearTo(resets)} }
-      else if ((what & ${STEP_MASK}) === ${STEP.restated}) { ${clearTo(own)} }
-      if (!ok || (what & ${EVALUATED | REPLAYED}) === 0) continue;
+      else if ((what & ${STEP_MASK}) === ${STEP.restated}) { ${clearTo(own)} last = 0; }
+      if (!ok || (what & ${EVALUATED}) === 0) continue;
       ${total}
       const tolerance = share * size;
       if (v < best + 1 - tolerance) continue;
@@ -179,8 +179,6 @@ return function replay(leads, steps, fit, scope, out, from, to, exact) {
   ) => GeneratedLoop;
   return make(classOf, points, magnitude, FRACTIONS, WHOLES);
 }
-
-const STANDING = GATES.mayBeScored | GATES.icp | GATES.notSuppressed;
 
 /** A number as code: the shortest digits that give the same double. */
 function number(value: number): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Behaviours, type Behaviour } from '#libs/scoring/src/behaviours.js';
+import { Behaviours } from '#libs/scoring/src/behaviours.js';
 import { compileModel, type CompiledModel } from '#libs/scoring/src/compile.js';
 import { defaultModel } from '#libs/scoring/src/default-model.js';
 import type { Facts } from '#libs/scoring/src/facts.js';
@@ -9,7 +9,7 @@ import { evaluate, reachesMql } from '#libs/scoring/src/score.js';
 import { generatedHistory } from '../../../test/support/generated-history.js';
 import { exactKernel, fastKernel, isIn, replayOutput } from './replay-kernel.js';
 import { GRADE_CODES, replayModel, type ReplayOutput, type ReplayScope } from './replay-model.js';
-import { ALL_GATES, EVALUATED, GATES, REPLAYED, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
+import { ALL_GATES, EVALUATED, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
 import { CAPTURED_S, historyOf, type ToldLead } from '../../../test/support/told-history.js';
 
 const DAY_S = 86_400;
@@ -51,14 +51,12 @@ function oracle(model: CompiledModel, history: ScoringHistory, scope: ReplayScop
         const { count, kind: of, more } = variants[value]!;
         const occurredAtS = steps.occurredAtS[step]!;
         const one = { eventId: String(step), kind: of, occurredAtS, availableAtS: atS, count };
-        behaviours = behaviours.with(more === undefined ? one : ({ ...one, more } as Behaviour));
+        behaviours = behaviours.with(more === undefined ? one : { ...one, more });
       } else if (kind === STEP.facts) facts = factsOf(value);
-      else if (kind === STEP.gates) {
-        const marked = leads.mqlAtS[lead]!;
-        gates = marked !== 0 && atS >= marked ? value | GATES.mayBeMarked : value;
-      } else if (kind === STEP.returned) behaviours = behaviours.with({ eventId: String(step), kind: 'returned' });
+      else if (kind === STEP.gates) gates = value;
+      else if (kind === STEP.returned) behaviours = behaviours.with({ eventId: String(step), kind: 'returned' });
       else behaviours = new Behaviours();
-      if ((steps.kind[step]! & (EVALUATED | REPLAYED)) === 0 || gates !== ALL_GATES) continue;
+      if ((steps.kind[step]! & EVALUATED) === 0 || gates !== ALL_GATES) continue;
       const score = evaluate(model, { facts, behaviours }, atS);
       if (!reachesMql(model, { ...score, total: Infinity })) continue;
       out.maxMp[lead] = Math.max(out.maxMp[lead]!, score.total);
@@ -146,10 +144,11 @@ const gapS = fc.oneof(
   fc.constantFrom(0, 0, 1, DAY_S, 7 * DAY_S, 14 * DAY_S, 140 * DAY_S),
   fc.integer({ min: 0, max: 60 * DAY_S }),
 );
+const maybeBackS = fc.oneof({ weight: 9, arbitrary: gapS }, { weight: 1, arbitrary: gapS.map((seconds) => -seconds) });
 const step = fc.record({
   kind: fc.constantFrom(...Array.from({ length: 7 }, () => STEP.behaviour), STEP.facts, STEP.gates, STEP.returned, STEP.restated), // prettier-ignore
-  marks: fc.constantFrom(0, EVALUATED, EVALUATED, REPLAYED),
-  gapS,
+  marks: fc.constantFrom(0, EVALUATED, EVALUATED),
+  gapS: maybeBackS,
   lateS: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: gapS }),
   behaviour: fc.record({
     kind: fc.constantFrom(...kinds),
@@ -168,7 +167,6 @@ const leads: fc.Arbitrary<ToldLead[]> = fc.array(
   fc.record({
     steps: fc.array(step, { maxLength: 25 }),
     cut: fc.option(fc.nat({ max: 25 }), { nil: undefined }),
-    markedAfterS: fc.option(gapS, { nil: undefined }),
     isMergedAway: fc.constantFrom(false, false, false, true),
   }),
   { minLength: 1, maxLength: 6 },

@@ -2,16 +2,7 @@ import { capped, count, noSums, rawAt, resetEngagement, type Sums } from '#libs/
 import { milliPoints } from '#libs/scoring/src/rounding.js';
 import type { ReplayModel, ReplayOutput, ReplayScope } from './replay-model.js';
 import { generatedLoop, type GeneratedLoop } from './replay-code.js';
-import {
-  ALL_GATES,
-  EVALUATED,
-  GATES,
-  LEAD_FLAGS,
-  REPLAYED,
-  STEP,
-  STEP_MASK,
-  type ScoringHistory,
-} from './scoring-history.js';
+import { ALL_GATES, EVALUATED, LEAD_FLAGS, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
 
 export function replayOutput(leads: number): ReplayOutput {
   const doubles = () => new Float64Array(new SharedArrayBuffer(leads * 8));
@@ -32,8 +23,7 @@ export function replayOutput(leads: number): ReplayOutput {
  * A candidate model over the past (spec §5.6): each lead of the population up to its cut, scored at every evaluation as the ledger
  * would have scored it, to the milli-point.
  *
- * Eligible is an evaluation at which grade, fit and gates allow a mark. The gate of the lifecycle is open from the actual mark as
- * MQL on: what follows it follows from the model that was in force.
+ * Eligible is an evaluation at which grade, fit and gates allow a mark.
  * Replays the leads [from, to).
  */
 export type ReplayKernel = (from: number, to: number, scope: ReplayScope, out: ReplayOutput) => void;
@@ -65,10 +55,6 @@ export const isIn = ({ fromS, toS }: ReplayScope, { leads }: ScoringHistory, lea
   leads.capturedAtS[lead]! < toS &&
   (leads.flags[lead]! & LEAD_FLAGS.mergedAway) === 0;
 
-/** Gates whatever the state. */
-const STANDING_GATES = ALL_GATES & ~GATES.mayBeMarked;
-export const EVALUATION = EVALUATED | REPLAYED;
-
 function replayExactly(
   { classes, classOf, fit, minTotalMp, model }: ReplayModel,
   { leads, profiles, steps, variants }: ScoringHistory,
@@ -82,7 +68,6 @@ function replayExactly(
   let lastAtS = 0;
   let maxMp = -Infinity;
   out.crossedAtS[lead] = 0;
-  const markedAtS = leads.mqlAtS[lead]!;
   const end = leads.cutStep[lead]!;
   for (let step = leads.firstStep[lead]!; step < end; step++) {
     const atS = steps.atS[step]!;
@@ -101,9 +86,7 @@ function replayExactly(
         profile = value;
         break;
       case STEP.gates:
-        isOpen =
-          (value & STANDING_GATES) === STANDING_GATES &&
-          ((value & GATES.mayBeMarked) !== 0 || (markedAtS !== 0 && atS >= markedAtS));
+        isOpen = (value & ALL_GATES) === ALL_GATES;
         break;
       case STEP.returned:
         if (model.document.onRecycled === 'reset_engagement') resetEngagement(model, sums);
@@ -113,7 +96,7 @@ function replayExactly(
         break;
       default:
     }
-    if ((kind & EVALUATION) === 0 || !isOpen || fit.enough[profile] === 0) continue;
+    if ((kind & EVALUATED) === 0 || !isOpen || fit.enough[profile] === 0) continue;
     const mp = totalMp(model, sums, fit.points[profile]!, atS);
     if (mp <= maxMp) continue;
     maxMp = mp;

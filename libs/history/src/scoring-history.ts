@@ -52,7 +52,7 @@ export const LEAD_FLAGS = {
 /** One entry a step, a lead's in the order of the log. */
 export interface StepColumns {
   readonly count: number;
-  /** See `STEP`; with `EVALUATED` added where a replay evaluates: after the last step of a command that told something scored (§5.4). */
+  /** See `STEP`; with `EVALUATED` or `REPLAYED` added to the last step of a command that told something scored (spec §5.4). */
   readonly kind: Uint8Array;
   /**
    * From when on it counts, and when it is evaluated. Of a behaviour exactly the instant that libs/scoring counts it at; it goes back
@@ -80,12 +80,8 @@ export const STEP = {
 } as const;
 export const STEP_MASK = 0x0f;
 export const EVALUATED = 0x80;
-/** First step of its command: what was before it, was before the command. */
+/** Added to the first step of each command: what was before it, was before the command. */
 export const STARTS = 0x20;
-/** Added to the last step of each scored fact of an import: the ledger did not evaluate there, a what-if does (spec §5.6). */
-export const REPLAYED = 0x40;
-/** Beside EVALUATED: imported history, which the ledger itself never scored (spec §9.3). */
-export const IMPORTED = 0x40;
 
 /** What may keep a lead from being marked whatever its score: all bits must be set for a mark. All are until a step says otherwise. */
 export const GATES = {
