@@ -52,7 +52,7 @@ export const LEAD_FLAGS = {
 /** One entry a step, a lead's in the order of the log. */
 export interface StepColumns {
   readonly count: number;
-  /** See `STEP`; with `EVALUATED` or `REPLAYED` added to the last step of a command that told something scored (spec §5.4). */
+  /** See `STEP`; with `EVALUATED` added where a replay evaluates: at the last step of a command that told something scored (§5.4). */
   readonly kind: Uint8Array;
   /**
    * From when on it counts, and when it is evaluated. Of a behaviour exactly the instant that libs/scoring counts it at; it goes back
@@ -82,6 +82,8 @@ export const STEP_MASK = 0x0f;
 export const EVALUATED = 0x80;
 /** Added to the first step of each command: what was before it, was before the command. */
 export const STARTS = 0x20;
+/** Added beside EVALUATED in imported history, which the ledger itself never scored (spec §9.3). */
+export const IMPORTED = 0x40;
 
 /** What may keep a lead from being marked whatever its score: all bits must be set for a mark. All are until a step says otherwise. */
 export const GATES = {

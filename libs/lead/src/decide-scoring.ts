@@ -1,3 +1,4 @@
+import type { Pipeline } from '#libs/policy/src/documents.js';
 import type { CompiledModel } from '#libs/scoring/src/compile.js';
 import { milliPoints } from '#libs/scoring/src/rounding.js';
 import type { Score } from '#libs/scoring/src/score.js';
@@ -16,7 +17,7 @@ import type { LeadStateName } from './states.js';
 const SCORING = 'system:scoring';
 
 type Cause = Pick<LeadEventData<'LeadScored'>, 'cause' | 'causeEventId'>;
-type Consequence = 'mql' | 'pql' | 'sql' | 'withdrawn' | null;
+export type Consequence = 'mql' | 'pql' | 'sql' | 'withdrawn' | null;
 
 const MAY_BE_MARKED: ReadonlySet<LeadStateName> = new Set(BEFORE_MQL);
 const MAY_SKIP_TO_SQL: ReadonlySet<LeadStateName> = new Set<LeadStateName>(['LEAD', 'PROSPECT', 'MQL', 'RECYCLED']);
@@ -65,10 +66,8 @@ export function scoreAfter(decision: Decision, before: LeadState): void {
 function follow(decision: Decision, model: CompiledModel, was: Standing | null, cause: Cause): void {
   const { context, lead } = decision;
   const is = standingOf(lead, model, context.nowMs, decision.pipeline);
-  const consequence = consequenceOf(decision, was, is);
-  const { grade, band } = lead.score ?? { grade: 'U', band: 'cold' };
-  const changed = grade !== is.score.grade || band !== is.score.band;
-  if (consequence === null && !changed && cause.cause !== 'model_activated') return;
+  const { consequence, isRecorded } = followsFrom(lead, decision.pipeline, was, is, cause);
+  if (!isRecorded) return;
   decision.asPolicy(SCORING, context.nowMs, () => {
     decision.record('LeadScored', { modelId: model.modelId, modelVersion: model.version, ...is.score, ...cause });
   });
@@ -78,7 +77,22 @@ function follow(decision: Decision, model: CompiledModel, was: Standing | null, 
   );
 }
 
-function consequenceOf({ pipeline, state, lead }: Decision, was: Standing | null, is: Standing): Consequence {
+/** Whether a lead's new standing is recorded, and what it brings about. */
+export function followsFrom(
+  lead: LeadState,
+  pipeline: Pipeline,
+  was: Standing | null,
+  is: Standing,
+  { cause }: Pick<Cause, 'cause'>,
+): { readonly isRecorded: boolean; readonly consequence: Consequence } {
+  const consequence = consequenceOf(lead, pipeline, was, is);
+  const { grade, band } = lead.score ?? { grade: 'U', band: 'cold' };
+  const changed = grade !== is.score.grade || band !== is.score.band;
+  return { consequence, isRecorded: consequence !== null || changed || cause === 'model_activated' };
+}
+
+function consequenceOf(lead: LeadState, pipeline: Pipeline, was: Standing | null, is: Standing): Consequence {
+  const state = lead.state!;
   if (is.autoSql && was?.autoSql !== true && MAY_SKIP_TO_SQL.has(state)) return 'sql';
   if (MAY_BE_MARKED.has(state)) {
     if (is.mql && was?.mql !== true) return 'mql';

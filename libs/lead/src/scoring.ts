@@ -39,9 +39,15 @@ export const scoredOf = (lead: LeadState, model: CompiledModel): Scored => ({
   ...lead.fitMemo.of(model, () => factsOf(lead)),
 });
 
-export function standingOf(lead: LeadState, model: CompiledModel, nowMs: number, pipeline: Pipeline): Standing {
+/** `scored`: what is scored of the lead, where that is told by something else than its own fold. */
+export function standingOf(
+  lead: LeadState,
+  model: CompiledModel,
+  nowMs: number,
+  pipeline: Pipeline,
+  scored: Scored = scoredOf(lead, model),
+): Standing {
   const atS = wholeSeconds(nowMs);
-  const scored = scoredOf(lead, model);
   const score = evaluate(model, scored, atS);
   const { autoSql } = model.thresholds;
   const open = failedHardCriteria(lead).length === 0 && !isSuppressed(lead) && isCooledDown(lead, pipeline, nowMs);
