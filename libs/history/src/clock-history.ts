@@ -64,6 +64,6 @@ function byLead(table: Table, { columns, rows }: Columns, leads: number): RowsBy
   for (let n = 0; n < leads; n += 1) first[n + 1]! += first[n]!;
   const next = first.slice();
   const row = new Uint32Array(rows);
-  for (let n = 0; n < rows; n += 1) row[next[lead[n]!]++] = n;
+  for (let n = 0; n < rows; n += 1) row[next[lead[n]!]!++] = n;
   return { column, first, row };
 }

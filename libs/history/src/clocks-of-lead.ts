@@ -116,6 +116,8 @@ export class LeadClocks {
     private readonly candidate: TermsBook,
     /** Facts recorded later are not known, and clocks are judged as of then. */
     private readonly asOfMs: number,
+    /** By the pipeline of then; else a first contact is a conversation. */
+    private readonly anyAttemptIsContact: (atMs: number) => boolean,
   ) {
     const { facts, names, promises } = history;
     this.#promise = {
@@ -323,14 +325,23 @@ export class LeadClocks {
         this.#takeBack(fact, row);
         return;
       case 'contacted':
-        this.#contacts.push(atMs);
-        if (atMs >= this.#handedOffAtMs) this.#endUnpromised('first_contact', atMs, nowMs);
+        if (this.#isFirstContact(row, nowMs)) {
+          this.#contacts.push(atMs);
+          this.#endUnpromised('first_contact', atMs, nowMs);
+          this.#toldLate(this.#latest('first_contact'), row);
+        }
+        this.#toldLate(this.#cadenceAt(atMs), row);
+        return;
+      case 'answered':
+        this.#toldLate(this.#cadenceAt(atMs), row);
         return;
       case 'nurtured':
         this.#endUnpromised('recycle_reengagement', atMs, nowMs, true);
+        this.#toldLate(this.#latest('recycle_reengagement'), row);
         return;
       case 'followed_up':
         this.#endUnpromised('post_sale_followup', atMs, nowMs);
+        this.#toldLate(this.#latest('post_sale_followup'), row);
         return;
       default:
         return;
@@ -378,7 +389,6 @@ export class LeadClocks {
         recorded.outcome = detail;
         recorded.stoppedAtMs = atMs;
         recorded.stoppedBy = evidence;
-        known.endedByMove = this.#moves.at(-1)?.id ?? 0;
         this.#nameWhomItWasMetBy(known);
         return;
       }
@@ -510,6 +520,37 @@ export class LeadClocks {
       if (one.sinceMove === undone.id) one.candidate?.void();
       else if (one.endedByMove === undone.id) one.candidate?.reopen();
     }
+  }
+
+  /**
+   * Evidence of a clock that was over by then: nothing is recorded of that where the promise had been kept anyway, and may still clear
+   * a breach of another promise.
+   */
+  #toldLate(known: Running | undefined, row: number): void {
+    if (known?.candidate?.status !== 'stopped' || known.recorded?.status !== 'stopped') return;
+    const { evidence, occurredAt, recordedAt } = this.#fact;
+    known.candidate.stop(occurredAt[row]!, recordedAt[row]!, evidence[row]!, true);
+  }
+
+  #isFirstContact(row: number, nowMs: number): boolean {
+    const { detail, occurredAt } = this.#fact;
+    if (!(occurredAt[row]! >= this.#handedOffAtMs)) return false;
+    return this.history.names.detail[detail[row]!] === 'connected' || this.anyAttemptIsContact(nowMs);
+  }
+
+  #latest(clockType: ClockTypeName): Running | undefined {
+    return this.#clocks.findLast((one) => one.clockType === clockType && one.recorded !== null);
+  }
+
+  /** The promise of a next attempt that a contact at `atMs` belongs to: the last one that had begun by then. */
+  #cadenceAt(atMs: number): Running | undefined {
+    let last: Running | undefined;
+    for (const one of this.#clocks) {
+      if (one.clockType !== 'contact_cadence' || one.recorded === null || one.recorded.status === 'cancelled') continue;
+      const startedAtMs = one.inForce?.startedAtMs ?? Infinity;
+      if (startedAtMs <= atMs && !(startedAtMs < (last?.inForce?.startedAtMs ?? -Infinity))) last = one;
+    }
+    return last;
   }
 
   // ---- promises that nobody made then and the other policies make

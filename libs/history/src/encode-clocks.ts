@@ -50,6 +50,8 @@ const ABOUT_CLOCKS: ReadonlySet<LeadEventType> = new Set([
   'TransitionVoided',
   'MergeReverted',
   'ContactAttempted',
+  'LeadResponded',
+  'MeetingHeld',
   'EnrolledInNurture',
   'NurtureTouchSent',
   'PostSaleFollowUpLogged',
@@ -138,15 +140,18 @@ class ClockRows {
         return;
       case 'ContactAttempted':
         if (data.qualifies)
-          this.#fact('contacted', data.occurredAt, {
-            detail: data.outcome === 'connected' ? 'connected' : 'attempted',
-          });
+          this.#evidence('contacted', data.occurredAt, data.outcome === 'connected' ? 'connected' : 'attempted');
+        return;
+      case 'LeadResponded':
+        return this.#evidence('answered', data.occurredAt);
+      case 'MeetingHeld':
+        if (data.outcome !== 'no_show') this.#evidence('answered', data.occurredAt);
         return;
       case 'EnrolledInNurture':
       case 'NurtureTouchSent':
-        return this.#fact('nurtured', data.occurredAt, {});
+        return this.#evidence('nurtured', data.occurredAt);
       case 'PostSaleFollowUpLogged':
-        return this.#fact('followed_up', data.occurredAt, {});
+        return this.#evidence('followed_up', data.occurredAt);
       default: {
         const { implicitAcceptance, ownerId, teamId } = data as Partial<Record<'ownerId' | 'teamId', string>> & {
           readonly implicitAcceptance?: boolean;
@@ -184,6 +189,10 @@ class ClockRows {
       sink.dictionary(OWNER).codeOf(responsible.ownerId),
       sink.dictionary(TEAM).codeOf(responsible.teamId),
     );
+  }
+
+  #evidence(fact: ClockFact, occurredAt: string, detail?: string): void {
+    this.#fact(fact, occurredAt, { evidenceEventId: this.event.id, ...(detail === undefined ? {} : { detail }) });
   }
 
   #fact(fact: ClockFact, occurredAt: string, fields: FactFields): void {

@@ -20,6 +20,3 @@ export interface EncoderContext {
 
 /** Raised whenever an encoder gives other rows for the same events: the history is then written anew. */
 export const ENCODING_VERSION = 1;
-
-/** Everything the history holds. The order is part of the encoding: leads and codes are numbered as they first appear. */
-export const encodersOf = (_context: EncoderContext): readonly Encoder[] => [];

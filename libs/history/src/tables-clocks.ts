@@ -25,6 +25,7 @@ export const CLOCK_FACTS = [
   'voided',
   'unmerged',
   'contacted',
+  'answered',
   'nurtured',
   'followed_up',
 ] as const;
@@ -67,7 +68,7 @@ export const clockFacts: Table = {
   columns: [
     { name: 'lead', type: 'lead', about: 'The lead.' },
     { name: 'revision', type: 'u32', about: "Place of the event in the lead's stream." },
-    { name: 'fact', type: 'code', dictionary: CLOCK_FACT, about: 'warned, breached, escalated, paused, resumed, stopped, cancelled, retracted, reopened, uncancelled of a clock; held, released, deferred, assigned, handed_off, moved, voided, unmerged, contacted, nurtured, followed_up of the lead.' },
+    { name: 'fact', type: 'code', dictionary: CLOCK_FACT, about: 'warned, breached, escalated, paused, resumed, stopped, cancelled, retracted, reopened, uncancelled of a clock; held, released, deferred, assigned, handed_off, moved, voided, unmerged, contacted, answered, nurtured, followed_up of the lead.' },
     { name: 'recorded_at', type: 'instant', about: 'When the ledger took it.' },
     { name: 'occurred_at', type: 'instant', about: 'When it happened; stopped: when the fact did that stopped it.' },
     { name: 'clock', type: 'f64', about: 'As in clock_promises; 0: a fact of the lead.' },
@@ -75,7 +76,7 @@ export const clockFacts: Table = {
     { name: 'owner', type: 'code', dictionary: OWNER, about: 'breached: who had to keep it; assigned, handed_off, moved: whose the lead is then.' },
     { name: 'team', type: 'code', dictionary: TEAM, about: 'As owner, the team.' },
     { name: 'detail', type: 'code', dictionary: CLOCK_DETAIL, about: 'stopped: met, late or evidence_too_late; cancelled and retracted: the reason; breached: who noticed; moved: the type of event; contacted: connected or attempted.' },
-    { name: 'evidence', type: 'u32', about: "stopped and retracted: tells the facts apart that did it; says nothing else." },
+    { name: 'evidence', type: 'u32', about: "Tells apart the facts that stop clocks and take breaches back; says nothing else." },
     { name: 'flags', type: 'u8', about: 'retracted: 1 when somebody approved it; moved: 1 when that move accepted an open offer by itself; any: 2 when it was imported.' },
   ],
 }; // prettier-ignore
