@@ -15,6 +15,7 @@ import { flowLeads, flowParams, flowReport } from './flow.js';
 import { forecastLeads, forecastParams, forecastReport } from './forecast.js';
 import { forecastAccuracyLeads, forecastAccuracyParams, forecastAccuracyReport } from './forecast-accuracy.js';
 import { funnelLeads, funnelParams, funnelReport } from './funnel.js';
+import { healthLeads, healthParams, healthReport } from './health.js';
 import { leadList, leadListParams, leadsById } from './lead-list.js';
 import { leakLeads, leakParams, leakReport } from './leak.js';
 import { lossReasonsLeads, lossReasonsParams, lossReasonsReport } from './loss-reasons.js';
@@ -63,6 +64,7 @@ interface Report {
 }
 
 const REPORTS = {
+  health: { params: healthParams, run: healthReport, leads: healthLeads },
   stock: { params: stockParams, run: stockReport, leads: stockLeads },
   funnel: { params: funnelParams, run: funnelReport, leads: funnelLeads },
   flow: { params: flowParams, run: flowReport, leads: flowLeads },

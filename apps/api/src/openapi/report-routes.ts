@@ -16,6 +16,7 @@ import { flowParams } from '#libs/read-models/src/flow.js';
 import { forecastAccuracyParams } from '#libs/read-models/src/forecast-accuracy.js';
 import { forecastParams } from '#libs/read-models/src/forecast.js';
 import { funnelParams } from '#libs/read-models/src/funnel.js';
+import { healthParams } from '#libs/read-models/src/health.js';
 import { leadListParams } from '#libs/read-models/src/lead-list.js';
 import { leakParams } from '#libs/read-models/src/leak.js';
 import { lossReasonsParams } from '#libs/read-models/src/loss-reasons.js';
@@ -184,6 +185,7 @@ export const reportRoutes: readonly Route[] = [
     query: timelineQuery,
     answers: { 200: { description: 'In the order of the stream', schema: list, name: 'Page' } },
   },
+  reportRoute(healthParams, 'What to look at first: qualified leads, conversion, cycle length, and promises kept.'),
   reportRoute(stockParams, 'Leads in each state (7.1).'),
   reportRoute(funnelParams, 'Cohort conversion (7.2).'),
   reportRoute(flowParams, 'Period conversion (7.3).'),
