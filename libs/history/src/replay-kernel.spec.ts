@@ -38,7 +38,7 @@ function oracle(model: CompiledModel, history: ScoringHistory, scope: ReplayScop
       }),
     );
   for (let lead = 0; lead < leads.count; lead++) {
-    if (!isIn(scope, history, lead)) continue;
+    if (!isIn(scope, leads, lead)) continue;
     let behaviours = new Behaviours();
     let facts: Facts = {};
     let gates = ALL_GATES;

@@ -2,7 +2,15 @@ import { capped, count, noSums, rawAt, resetEngagement, type Sums } from '#libs/
 import { milliPoints } from '#libs/scoring/src/rounding.js';
 import type { ReplayModel, ReplayOutput, ReplayScope } from './replay-model.js';
 import { generatedLoop, type GeneratedLoop } from './replay-code.js';
-import { ALL_GATES, EVALUATED, LEAD_FLAGS, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
+import {
+  ALL_GATES,
+  EVALUATED,
+  LEAD_FLAGS,
+  STEP,
+  STEP_MASK,
+  type LeadColumns,
+  type ScoringHistory,
+} from './scoring-history.js';
 
 export function replayOutput(leads: number): ReplayOutput {
   const doubles = () => new Float64Array(new SharedArrayBuffer(leads * 8));
@@ -32,7 +40,7 @@ export type ReplayKernel = (from: number, to: number, scope: ReplayScope, out: R
 export function exactKernel(replay: ReplayModel, history: ScoringHistory): ReplayKernel {
   return (from, to, scope, out) => {
     for (let lead = from; lead < to; lead++) {
-      if (isIn(scope, history, lead)) replayExactly(replay, history, lead, scope, out);
+      if (isIn(scope, history.leads, lead)) replayExactly(replay, history, lead, scope, out);
     }
   };
 }
@@ -50,7 +58,7 @@ export function fastKernel(replay: ReplayModel, history: ScoringHistory): Replay
     );
 }
 
-export const isIn = ({ fromS, toS }: ReplayScope, { leads }: ScoringHistory, lead: number): boolean =>
+export const isIn = ({ fromS, toS }: ReplayScope, leads: LeadColumns, lead: number): boolean =>
   leads.capturedAtS[lead]! >= fromS &&
   leads.capturedAtS[lead]! < toS &&
   (leads.flags[lead]! & LEAD_FLAGS.mergedAway) === 0;
