@@ -78,6 +78,11 @@ export class ClockRun {
     this.#stopped(atMs, evidence, !timely ? 'late' : breachStands && !clears ? 'evidence_too_late' : 'met');
   }
 
+  /** Its fact lay before its start: the promise was kept when it was made (spec §6.1), however late that is told. */
+  meet(evidence: number): void {
+    this.#stopped(this.startedAtMs, evidence, 'met');
+  }
+
   /** The time of the fact that stopped it was corrected. */
   restop(atMs: number, evidence: number): void {
     if (this.status !== 'stopped' || this.#stoppedBy !== evidence) return;

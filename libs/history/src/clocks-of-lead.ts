@@ -49,12 +49,16 @@ interface Running extends ReplayedClock {
   readonly clock: number;
   /** The move of the lead it was started after; 0: none. */
   readonly sinceMove: number;
+  readonly startRevision: number;
   endedByMove: number;
 }
 
 interface Move {
   readonly id: number;
   readonly heldBefore: boolean;
+  readonly contactFromMsBefore: number;
+  readonly cycleSinceMsBefore: number;
+  readonly isOutBefore: boolean;
 }
 
 interface Expected {
@@ -107,7 +111,13 @@ export class LeadClocks {
   #owner = 0;
   #team = 0;
   #handedOffAtMs = Number.NaN;
+  /** Contacts that count for a first contact, and those that count for a sequence. */
   #contacts: number[] = [];
+  #qualifying: number[] = [];
+  /** From when on a contact is one of the promise that runs; NaN: none does. */
+  #contactFromMs = Number.NaN;
+  #cycleSinceMs = -Infinity;
+  #isOut = false;
   #expected: Expected[] = [];
 
   constructor(
@@ -194,6 +204,10 @@ export class LeadClocks {
     this.#team = 0;
     this.#handedOffAtMs = Number.NaN;
     this.#contacts = [];
+    this.#qualifying = [];
+    this.#contactFromMs = Number.NaN;
+    this.#cycleSinceMs = -Infinity;
+    this.#isOut = false;
     this.#expected = [];
   }
 
@@ -245,6 +259,7 @@ export class LeadClocks {
       leadOwner: this.#owner,
       leadTeam: this.#team,
       sinceMove: this.#moves.at(-1)?.id ?? 0,
+      startRevision: columns.revision[row]!,
       endedByMove: 0,
     };
     this.#clocks.push(started);
@@ -325,8 +340,9 @@ export class LeadClocks {
         this.#takeBack(fact, row);
         return;
       case 'contacted':
-        if (this.#isFirstContact(row, nowMs)) {
-          this.#contacts.push(atMs);
+        this.#qualifying.push(atMs);
+        if (this.#isContact(row, nowMs)) this.#contacts.push(atMs);
+        if (this.#isContact(row, nowMs) && atMs >= this.#contactFromMs) {
           this.#endUnpromised('first_contact', atMs, nowMs);
           this.#toldLate(this.#latest('first_contact'), row);
         }
@@ -375,10 +391,13 @@ export class LeadClocks {
         inForce?.resumeByItself(nowMs);
         return;
       case 'stopped': {
-        const again = recorded.status === 'stopped' && recorded.stoppedBy === evidence;
-        if (again) {
+        // By the same fact again: its time was corrected.
+        if (recorded.stoppedBy === evidence) {
           inForce?.restop(atMs, evidence);
           candidate?.restop(atMs, evidence);
+        } else if (columns.revision[row] === known.startRevision + 1 && atMs === inForce?.startedAtMs) {
+          inForce.meet(evidence);
+          candidate?.meet(evidence);
         } else {
           const noticed = !Number.isNaN(recorded.breachedAtMs);
           inForce?.stop(atMs, this.#decidedAt(known, nowMs), evidence, noticed);
@@ -467,8 +486,17 @@ export class LeadClocks {
   #move(row: number, atMs: number, nowMs: number): void {
     const columns = this.#fact;
     const type = this.history.names.detail[columns.detail[row]!];
-    this.#moves.push({ id: ++this.#moved, heldBefore: this.#held });
+    this.#moves.push({
+      id: ++this.#moved,
+      heldBefore: this.#held,
+      contactFromMsBefore: this.#contactFromMs,
+      cycleSinceMsBefore: this.#cycleSinceMs,
+      isOutBefore: this.#isOut,
+    });
     this.#held = false;
+    const leaves = (columns.flags[row]! & FLAGS.leaves) !== 0;
+    if (leaves && !this.#isOut) this.#cycleSinceMs = atMs;
+    this.#isOut = leaves;
     this.#owner = columns.owner[row]! || this.#owner;
     this.#team = columns.team[row]! || this.#team;
     switch (type) {
@@ -478,7 +506,8 @@ export class LeadClocks {
         return this.#endUnpromised('recycle_reengagement', atMs, nowMs);
       case 'AcceptedBySales':
         this.#endUnpromised('handoff_response', atMs, nowMs);
-        return this.#expect('first_contact', row, atMs, this.#contactSince(this.#handedOffAtMs));
+        this.#contactFromMs = this.#handedOffAtMs;
+        return this.#expect('first_contact', row, atMs, this.#firstContactSince(this.#handedOffAtMs));
       case 'RejectedBySales':
         this.#endUnpromised('handoff_response', atMs, nowMs);
         return this.#expect('recycle_reengagement', row, atMs);
@@ -487,12 +516,17 @@ export class LeadClocks {
       case 'MarkedSQL': {
         const accepts = (columns.flags[row]! & FLAGS.implicitAcceptance) !== 0;
         this.#endUnpromised('handoff_response', accepts ? atMs : Number.NaN, nowMs);
-        return this.#endUnpromised('recycle_reengagement', atMs, nowMs);
+        this.#endUnpromised('recycle_reengagement', atMs, nowMs);
+        // Who skips acceptance promises the first contact from there on, unless the cycle has one (T10).
+        if ((columns.flags[row]! & FLAGS.skipped) === 0) return;
+        this.#contactFromMs = this.#cycleSinceMs;
+        if (!this.#qualifying.some((contactMs) => contactMs >= this.#cycleSinceMs))
+          this.#expect('first_contact', row, atMs);
+        return;
       }
       case 'RecycledNotReady':
         this.#endUnpromised('handoff_response', Number.NaN, nowMs);
         this.#endUnpromised('first_contact', Number.NaN, nowMs);
-        this.#contacts = [];
         return this.#expect('recycle_reengagement', row, atMs);
       case 'DealWon':
         return this.#expect('post_sale_followup', row, atMs);
@@ -515,6 +549,11 @@ export class LeadClocks {
     const held = this.#held || undone?.heldBefore === true;
     if (fact === 'unmerged') this.#held = undone?.heldBefore === true;
     else this.#held = held && HOLDABLE.has(this.history.names.detail[columns.detail[row]!] ?? null);
+    if (undone !== undefined) {
+      this.#contactFromMs = undone.contactFromMsBefore;
+      this.#cycleSinceMs = undone.cycleSinceMsBefore;
+      this.#isOut = undone.isOutBefore;
+    }
     for (const one of this.#clocks) {
       if (one.recorded !== null || undone === undefined) continue;
       if (one.sinceMove === undone.id) one.candidate?.void();
@@ -532,9 +571,8 @@ export class LeadClocks {
     known.candidate.stop(occurredAt[row]!, recordedAt[row]!, evidence[row]!, true);
   }
 
-  #isFirstContact(row: number, nowMs: number): boolean {
-    const { detail, occurredAt } = this.#fact;
-    if (!(occurredAt[row]! >= this.#handedOffAtMs)) return false;
+  #isContact(row: number, nowMs: number): boolean {
+    const { detail } = this.#fact;
     return this.history.names.detail[detail[row]!] === 'connected' || this.anyAttemptIsContact(nowMs);
   }
 
@@ -569,7 +607,7 @@ export class LeadClocks {
     });
   }
 
-  #contactSince(sinceMs: number): number {
+  #firstContactSince(sinceMs: number): number {
     let first = Number.NaN;
     for (const atMs of this.#contacts) if (atMs >= sinceMs && !(atMs >= first)) first = atMs;
     return first;
@@ -586,7 +624,7 @@ export class LeadClocks {
       if (terms === null) continue;
       const candidate = new ClockRun(terms, startMs, owner, team);
       const sinceMove = this.#moves.at(-1)?.id ?? 0;
-      const nobody = { recorded: null, inForce: null, differs: false, clock: 0, endedByMove: 0 };
+      const nobody = { recorded: null, inForce: null, differs: false, clock: 0, startRevision: 0, endedByMove: 0 };
       const started: Running = {
         ...nobody,
         lead,
@@ -597,8 +635,9 @@ export class LeadClocks {
         sinceMove,
       };
       this.#clocks.push(started);
-      if (!Number.isNaN(contactAtMs)) candidate.stop(Math.max(startMs, contactAtMs), recordedAtMs, 1, true);
+      if (contactAtMs <= startMs) candidate.meet(1);
       else this.#pauseAtStart(started, startMs, recordedAtMs);
+      if (contactAtMs > startMs) candidate.stop(contactAtMs, recordedAtMs, 1, true);
     }
   }
 

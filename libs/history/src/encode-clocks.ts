@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { LeadEvent, LeadEventType } from '#libs/lead/src/events.js';
+import { CYCLE_ENDING, type LeadStateName } from '#libs/lead/src/states.js';
 import type { Encoder } from './encoders.js';
 import type { Dictionary, RowSink } from './table.js';
 import {
@@ -153,10 +154,19 @@ class ClockRows {
       case 'PostSaleFollowUpLogged':
         return this.#evidence('followed_up', data.occurredAt);
       default: {
-        const { implicitAcceptance, ownerId, teamId } = data as Partial<Record<'ownerId' | 'teamId', string>> & {
+        const move = data as {
+          readonly fromState: LeadStateName;
+          readonly toState: LeadStateName;
           readonly implicitAcceptance?: boolean;
+          readonly ownerId?: string;
+          readonly teamId?: string;
         };
-        const flags = implicitAcceptance === true ? FLAGS.implicitAcceptance : 0;
+        const { ownerId, teamId } = move;
+        const skips = type === 'MarkedSQL' && move.fromState !== 'SAL';
+        const flags =
+          (move.implicitAcceptance === true ? FLAGS.implicitAcceptance : 0) |
+          (skips ? FLAGS.skipped : 0) |
+          (CYCLE_ENDING.has(move.toState) ? FLAGS.leaves : 0);
         return this.#fact('moved', data.occurredAt, { ownerId, teamId, detail: type, flags });
       }
     }

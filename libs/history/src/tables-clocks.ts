@@ -77,8 +77,8 @@ export const clockFacts: Table = {
     { name: 'team', type: 'code', dictionary: TEAM, about: 'As owner, the team.' },
     { name: 'detail', type: 'code', dictionary: CLOCK_DETAIL, about: 'stopped: met, late or evidence_too_late; cancelled and retracted: the reason; breached: who noticed; moved: the type of event; contacted: connected or attempted.' },
     { name: 'evidence', type: 'u32', about: "Tells apart the facts that stop clocks and take breaches back; says nothing else." },
-    { name: 'flags', type: 'u8', about: 'retracted: 1 when somebody approved it; moved: 1 when that move accepted an open offer by itself; any: 2 when it was imported.' },
+    { name: 'flags', type: 'u8', about: 'retracted: 1 when somebody approved it; moved: 1 when that move accepted an open offer by itself, 4 when it skipped acceptance, 8 when it left the funnel; any: 2 when it was imported.' },
   ],
 }; // prettier-ignore
 
-export const FLAGS = { approved: 1, implicitAcceptance: 1, imported: 2 } as const;
+export const FLAGS = { approved: 1, implicitAcceptance: 1, imported: 2, skipped: 4, leaves: 8 } as const;
