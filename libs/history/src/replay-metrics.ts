@@ -108,7 +108,13 @@ export interface Quality extends Confusion {
 export function qualityOf({ fn, fp, tn, tp }: Confusion): Quality {
   const leads = tp + fp + fn + tn;
   return {
-    ...{ leads, flagged: tp + fp, positives: tp + fn, tp, fp, fn, tn },
+    leads,
+    flagged: tp + fp,
+    positives: tp + fn,
+    tp,
+    fp,
+    fn,
+    tn,
     precision: share(tp, tp + fp),
     recall: share(tp, tp + fn),
     baseRate: share(tp + fn, leads),
@@ -246,7 +252,9 @@ export function sweepOf({ mp, negatives, positives }: Distribution, thresholds: 
     }
     const flagged = tp + fp;
     return {
-      ...{ minTotal, flagged, tp },
+      minTotal,
+      flagged,
+      tp,
       precision: rate(tp, flagged),
       recall: rate(tp, allPositives),
       f1: rate(2 * tp, flagged + allPositives),
