@@ -1,4 +1,4 @@
-import { Controller, Get, Header, Query, Redirect, Res } from '@nestjs/common';
+import { Controller, Get, Header, Query, Res } from '@nestjs/common';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { FastifyReply } from 'fastify';
@@ -6,6 +6,7 @@ import { Problem } from '#libs/platform/src/problem.js';
 import { SignInLink } from '#libs/platform/src/sign-in-link.js';
 import { openApiDocument } from '../openapi/openapi.js';
 import { routes } from '../openapi/routes.js';
+import { CONSOLE_PAGE, CONSOLE_SCRIPT } from './console-page.js';
 
 const VERSION = '0.1.0';
 
@@ -27,7 +28,10 @@ rapi-doc::part(btn-fill),rapi-doc::part(btn-clear),rapi-doc::part(btn-try){paddi
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
-/** The API's own description. Everything is served from here: no page of ours asks another host for anything. */
+/** Pages run scripts of ours only, and ask nobody else. */
+const OURS_ONLY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+
+/** The API's own description, and the first page of the console. Everything is served from here: no page of ours asks another host for anything. */
 @Controller()
 export class DocsController {
   #document: string | null = null;
@@ -40,14 +44,24 @@ export class DocsController {
     return (this.#document ??= JSON.stringify(openApiDocument(routes, VERSION)));
   }
 
-  /** Who opens the address that the start printed finds something to read. */
+  /** How the funnel does, for whoever is signed in. */
   @Get()
-  @Redirect('/docs')
-  home(): void {}
+  @Header('content-type', 'text/html; charset=utf-8')
+  @Header('content-security-policy', OURS_ONLY)
+  @Header('referrer-policy', 'no-referrer')
+  home(): string {
+    return CONSOLE_PAGE;
+  }
+
+  @Get('console.js')
+  @Header('content-type', 'text/javascript; charset=utf-8')
+  consoleScript(): string {
+    return CONSOLE_SCRIPT;
+  }
 
   @Get('docs')
   @Header('content-type', 'text/html; charset=utf-8')
-  @Header('content-security-policy', "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:")
+  @Header('content-security-policy', OURS_ONLY)
   docs(): string {
     return `${head('Lead Ledger API')}${DOCS_ON_A_PHONE}
 <script type="module" src="/docs/rapidoc.js"></script>
@@ -61,10 +75,11 @@ export class DocsController {
     return readFile(fileURLToPath(import.meta.resolve('rapidoc')), 'utf8');
   }
 
-  /** The link printed at start. The console that it is made for is not part of this version, and it says so. */
+  /** The link printed at start. */
   @Get('sign-in')
   @Header('content-type', 'text/html; charset=utf-8')
   @Header('cache-control', 'no-store')
+  @Header('content-security-policy', OURS_ONLY)
   @Header('referrer-policy', 'no-referrer')
   signIn(@Query('token') token: unknown, @Res({ passthrough: true }) reply: FastifyReply): string {
     if (typeof token !== 'string') throw new Problem('UNAUTHENTICATED', 'use the link that the start printed');
@@ -79,9 +94,10 @@ export class DocsController {
     }
     return page(
       'Signed in',
-      `<h1>You are in</h1><p>The console comes in a later version; until then everything is reached by the API.
-<p>Your administrator key, shown here once:<br><code>${escaped(this.signInLink.adminKey)}</code>
-<p>Send it as <code>Authorization: Bearer &lt;key&gt;</code>. <a href="/docs">The API's documentation</a>`,
+      `<h1>You are in</h1><p><a href="/">See how the funnel does</a>. Everything else is reached by the API.
+<p>Your administrator key, shown here once:<br><code id="key">${escaped(this.signInLink.adminKey)}</code>
+<p>Send it as <code>Authorization: Bearer &lt;key&gt;</code>. <a href="/docs">The API's documentation</a>
+<script type="module" src="/console.js"></script>`,
     );
   }
 }
