@@ -28,7 +28,12 @@ const modelOf = (minTotal: number, on = 'demo_request') =>
   );
 
 const behaviour = (kind: 'demo_request' | 'page_view', gapS: number) => ({
-  ...{ kind: STEP.behaviour, marks: EVALUATED, gapS, lateS: 0, facts: {}, gates: 15 },
+  kind: STEP.behaviour,
+  marks: EVALUATED,
+  gapS,
+  lateS: 0,
+  facts: {},
+  gates: 15,
   behaviour: { kind, count: 1 },
 });
 
@@ -154,7 +159,9 @@ describe('the figures of a what-if', () => {
         const fromS = CAPTURED_S + fromDay * DAY_S;
         const thresholds = [0, 5, 10, 20, 25, 30, 60];
         const result = resultOf(historyOf(told), {
-          ...{ label, thresholds, asOfMs: asOfS * 1000 },
+          label,
+          thresholds,
+          asOfMs: asOfS * 1000,
           candidates: [{ name: 'one', model: modelOf(minTotal) }],
           window: { fromMs: fromS * 1000, toMs: (CAPTURED_S + 90 * DAY_S) * 1000 },
         });
@@ -187,7 +194,7 @@ describe('the figures of a what-if', () => {
             some.filter((lead) => isFlagged(lead) === flagged && lead.isTrue === isTrue).length;
           const [tp, fp, fn, tn] = [count(true, true), count(true, false), count(false, true), count(false, false)];
           return {
-            ...{ leads: some.length, flagged: tp + fp, positives: tp + fn, tp, fp, fn, tn },
+            leads: some.length, flagged: tp + fp, positives: tp + fn, tp, fp, fn, tn,
             precision: { numerator: tp, denominator: tp + fp, rate: rate(tp, tp + fp), interval: wilson(tp, tp + fp) },
             recall: { numerator: tp, denominator: tp + fn, rate: rate(tp, tp + fn), interval: wilson(tp, tp + fn) },
             baseRate: { numerator: tp + fn, denominator: some.length, rate: rate(tp + fn, some.length), interval: wilson(tp + fn, some.length) },

@@ -232,7 +232,9 @@ function changedLeads(
       lead,
       at: new Date(atS * 1000).toISOString(),
       outcome: OUTCOME_NAMES[outcomes.of[lead]!]!,
-      ...{ total: score.total, grade: score.grade, band: score.band },
+      total: score.total,
+      grade: score.grade,
+      band: score.band,
       maxTotal: Number.isFinite(maxMp[lead]!) ? maxMp[lead]! : null,
       because,
     };
