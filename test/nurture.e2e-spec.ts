@@ -195,4 +195,70 @@ describe('contact, nurture and silence over HTTP', () => {
     const { items } = await done(rita.get('/v1/sla/clocks?filter[clockType]=first_contact'));
     expect(items).toMatchObject([{ leadId: dora, clockId, dueAt: '2026-05-25T10:00:00.000Z' }]);
   });
+
+  it('splits figures and lists by nurture, score and challenge, and lists deals by what they may bring', async () => {
+    const answered = { value: 'yes', note: 'on the phone' };
+    const captured = await done(
+      marketing.command('/v1/leads', {
+        person: { email: 'eva@example.org' },
+        source: { channel: 'search' },
+        consents: [{ purpose: 'email_marketing', basis: 'legitimate_interest' }],
+      }),
+      201,
+    );
+    const evas: string = captured.leadId;
+    await act(marketing, evas, 'enrol-in-nurture', { trackId: 'basics', segmentId: 'dach' });
+    const { items: nurtured } = await done(
+      marketing.get('/v1/leads?filter[leadStatus]=nurturing&filter[segment]=dach&filter[grade]=U&filter[band]=cold'),
+    );
+    expect(nurtured).toMatchObject([{ leadId: evas, nurtureTrackId: 'basics', leadStatus: 'nurturing' }]);
+    expect(await refused(marketing.get('/v1/leads?filter[band]=lukewarm'))).toEqual([400, 'VALIDATION_FAILED']);
+    await act(marketing, evas, 'mark-mql', { reason: 'agreed criteria' });
+    await act(rita, evas, 'accept');
+    await act(rita, evas, 'contact-attempts', { channel: 'phone', outcome: 'connected' });
+    await act(rita, evas, 'identify-goal', {
+      goal: 'Keep customers',
+      challengeCode: 'churn',
+      interestedInBuying: 'yes',
+    });
+    const qualification = Object.fromEntries(
+      ['interest', 'need', 'budget', 'authority', 'timing'].map((question) => [question, answered]),
+    );
+    await act(rita, evas, 'mark-sql', { qualification });
+    await act(rita, evas, 'open-opportunity', {
+      amount: { amountMinor: 1_000_000, currency: 'EUR' },
+      dealStage: 'demo',
+      expectedCloseDate: '2026-07-01',
+    });
+    await act(rita, evas, 'send-proposal', {
+      challengesAddressed: ['costs'],
+      costIncluded: true,
+      implementationSteps: true,
+    });
+    expect((await told(evas, 'ProposalSent'))[0]?.data.policyWarnings).toEqual(['EP-6', 'PROPOSAL_INCOMPLETE']);
+    expect((await done(rita.get(`/v1/leads/${evas}`))).deal.challengesLeftOut).toEqual(['churn']);
+
+    const { rows } = await done(rita.get('/v1/reports/acceptance?by=nurtureTrack'));
+    const basics = rows.find((row: { dimensions: object }) => 'basics' === Object.values(row.dimensions)[0]);
+    expect(basics.acceptance).toMatchObject({ numerator: 1, denominator: 1 });
+    expect((await done(rita.get(basics.acceptance.drill))).items).toMatchObject([{ leadId: evas }]);
+    const { total } = await done(rita.get('/v1/reports/challenges'));
+    expect(total.challenges).toMatchObject([
+      { challengeCode: 'churn', leads: { numerator: 1 }, leftOut: { count: 1 } },
+    ]);
+    expect(await done(rita.get('/v1/deals?filter[owner]=rita'))).toMatchObject({
+      currency: 'EUR',
+      items: [{ leadId: evas, stage: 'demo', probability: 0.75, expectedValueMinor: 750_000 }],
+    });
+    const byScore = await done(rita.get('/v1/queues/rita?order=score'));
+    const byDue = await done(rita.get('/v1/queues/rita?order=due'));
+    expect(byScore.items).toHaveLength(byDue.items.length);
+    expect((await done(rita.get('/v1/reports/health'))).total.qualified.count).toBe(1);
+
+    const { items } = await done(rita.get('/v1/leads?limit=1000'));
+    for (const { leadId, leadStatus } of items)
+      expect({ leadId, leadStatus }).toMatchObject({
+        leadStatus: (await done(rita.get(`/v1/leads/${leadId}`))).leadStatus,
+      });
+  });
 });
