@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { LedgerClient, type Answer } from './support/ledger-client.js';
+import { ledgerHere } from './support/ledger-here.js';
 
 const ADMIN_KEY = 'an-administrators-key-of-the-e2e';
 const EUR = (amountMinor: number) => ({ amountMinor, currency: 'EUR' });
@@ -28,7 +29,7 @@ describe('accounts and campaigns over HTTP', () => {
       LEDGER_ADMIN_KEY: ADMIN_KEY,
       LOG_LEVEL: 'silent',
     });
-    ledger = await runLedger(settings, makeLogger('silent', 'e2e'));
+    ledger = await ledgerHere(settings, makeLogger('silent', 'e2e'));
     admin = new LedgerClient(ledger.url, ADMIN_KEY);
     const keyFor = async (actorId: string, role: string, teams: string[]) => {
       const answer = await admin.call('POST', '/v1/keys', { body: { name: actorId, actorId, role, teams } });

@@ -7,13 +7,14 @@ import { RequestMethod } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { CommandBus } from '@nestjs/cqrs';
 import { routes } from '#apps/api/src/openapi/routes.js';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { startWireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
 import { SystemClock } from '#libs/platform/src/clock.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { LedgerClient, type Answer, type Call } from './support/ledger-client.js';
+import { ledgerHere } from './support/ledger-here.js';
 import { hasRedis, startRedis } from './support/redis-server.js';
 
 const ADMIN_KEY = 'an-administrators-key-of-the-e2e';
@@ -172,7 +173,7 @@ describe.each(backends)('the ledger on $name', ({ name, redis, remote, open }) =
       LOG_LEVEL: 'silent',
       ...backend.env,
     });
-    ledger = await runLedger(settings, makeLogger('silent', 'e2e'));
+    ledger = await ledgerHere(settings, makeLogger('silent', 'e2e'));
     admin = new LedgerClient(ledger.url, ADMIN_KEY);
     await setClock(START, 'none');
     const keyFor = async (actorId: string, role: string, teams: string[]) => {

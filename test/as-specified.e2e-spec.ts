@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { LedgerClient } from './support/ledger-client.js';
+import { ledgerHere } from './support/ledger-here.js';
 
 /** Requests as somebody writes them who has read the specification and nothing of ours. */
 
@@ -33,7 +34,7 @@ describe('a stranger', () => {
       LEDGER_TEST_CLOCK: '1',
       LOG_LEVEL: 'silent',
     });
-    ledger = await runLedger(settings, makeLogger('silent', 'as-specified'));
+    ledger = await ledgerHere(settings, makeLogger('silent', 'as-specified'));
     admin = new LedgerClient(ledger.url, ADMIN_KEY);
     // A Thursday, before Easter and the night the clocks change.
     await admin.call('PUT', '/v1/testing/clock', { body: { now: '2027-03-25T14:00:00Z' } });

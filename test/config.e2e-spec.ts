@@ -3,12 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { exportConfig, importConfig } from '#apps/ledger/src/verbs/config-files.js';
 import { LedgerHttp } from '#apps/ledger/src/verbs/ledger-http.js';
 import { LedgerClient, type Answer } from './support/ledger-client.js';
+import { ledgerHere } from './support/ledger-here.js';
 
 const ADMIN_KEY = 'an-administrators-key-of-configuration';
 /** A Monday. */
@@ -68,7 +69,7 @@ describe('configuration over HTTP', () => {
       LEDGER_TEST_CLOCK: '1',
       LOG_LEVEL: 'silent',
     });
-    ledger = await runLedger(settings, makeLogger('silent', 'config'));
+    ledger = await ledgerHere(settings, makeLogger('silent', 'config'));
     admin = new LedgerClient(ledger.url, ADMIN_KEY);
     await done(admin.call('PUT', '/v1/testing/clock', { body: { now: START, sweep: 'none' } }));
     const keyFor = async (actorId: string, role: string, teams: string[]) =>

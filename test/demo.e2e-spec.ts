@@ -13,6 +13,7 @@ import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { masterKeyOf } from '#libs/privacy/src/master-key.js';
 import { REPORT_NAMES } from '#libs/read-models/src/reports.js';
+import { FROM_SOURCES } from './support/ledger-here.js';
 
 const ADMIN_KEY = 'an-administrators-key-of-the-demo';
 const UNTIL_MS = Date.parse('2026-11-22T12:00:00.000Z');
@@ -81,7 +82,8 @@ describe('a simulated history', () => {
 describe('a running demo', () => {
   let demo: RunningDemo;
   const dir = () => join(home, 'running');
-  const start = () => runDemo(settingsOf(dir()), logger, { seed: 'reports', days: 330, leadsPerDay: 2 });
+  const start = () =>
+    runDemo(settingsOf(dir()), logger, { ...FROM_SOURCES, seed: 'reports', days: 330, leadsPerDay: 2 });
 
   beforeAll(async () => {
     demo = await start();
@@ -184,7 +186,7 @@ describe('a running demo', () => {
       /holds the demo of seed reports/,
     );
     let wasLived = false;
-    demo = await runDemo(settingsOf(dir()), logger, {}, () => (wasLived = true));
+    demo = await runDemo(settingsOf(dir()), logger, FROM_SOURCES, () => (wasLived = true));
     await ready();
     expect(wasLived).toBe(false);
     expect(await ask('/v1/events?limit=1')).toEqual(before);

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { HTTP_STATUS } from '#libs/lead/src/errors.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { PLATFORM_STATUS } from '#libs/platform/src/problem.js';
@@ -11,6 +11,7 @@ import { parseSettings } from '#libs/platform/src/settings.js';
 import { defaultPipeline, standardAgreement } from '#libs/policy/src/defaults.js';
 import { POLICY_STATUS } from '#libs/policy/src/errors.js';
 import { LedgerClient, type Answer } from './support/ledger-client.js';
+import { ledgerHere } from './support/ledger-here.js';
 
 /** Every coded refusal, as a client meets it over HTTP: status, code, and the field to blame. */
 
@@ -130,7 +131,7 @@ describe('refusals over HTTP', () => {
       LEDGER_TEST_CLOCK: '1',
       LOG_LEVEL: 'silent',
     });
-    ledger = await runLedger(settings, makeLogger('silent', 'errors'));
+    ledger = await ledgerHere(settings, makeLogger('silent', 'errors'));
     admin = new LedgerClient(ledger.url, ADMIN_KEY);
     await setClock(START);
     const keyFor = async (actorId: string, role: string, teams: string[]) =>

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { LedgerClient } from './support/ledger-client.js';
+import { ledgerHere } from './support/ledger-here.js';
 
 /** What the reports said, asked later (spec §8.3): `knownAt` is the time of recording, `asOf` that of the business. */
 
@@ -51,7 +52,7 @@ describe('figures as they were known', () => {
       LEDGER_TEST_CLOCK: '1',
       LOG_LEVEL: 'silent',
     });
-    ledger = await runLedger(settings, makeLogger('silent', 'known-at'));
+    ledger = await ledgerHere(settings, makeLogger('silent', 'known-at'));
     admin = new LedgerClient(ledger.url, ADMIN_KEY);
     // A Monday.
     await setClock('2027-06-07T09:00:00Z');

@@ -101,20 +101,28 @@ export const bench = {
       await ledger.start();
       const rates: number[] = [];
       const p99s: number[] = [];
+      const cpuUs: number[] = [];
       for (let run = 0; run < RUNS; run += 1) {
+        const cpuMs = ledger.cpuMs();
         const result = await mixedCommands(ledger);
+        cpuUs.push(((ledger.cpuMs() - cpuMs) * 1000) / result.requests.total);
         if (result.refused > 0 || result.errors > 0)
           throw new Error(`${result.refused} requests refused, ${result.errors} failed`);
         rates.push(result.requests.total / result.duration);
         p99s.push(result.latency.p99);
       }
       console.log(
-        `mixed commands, ${CONNECTIONS} connections: median ${Math.round(median(rates))}/s, p99 ${median(p99s)} ms (${RUNS} runs of ${SECONDS} s)`,
+        `mixed commands, ${CONNECTIONS} connections: median ${Math.round(median(rates))}/s, p99 ${median(p99s)} ms, ${median(cpuUs).toFixed(0)} µs of processor time each (${RUNS} runs of ${SECONDS} s)`,
       );
       const batches: number[] = [];
-      for (let run = 0; run < RUNS; run += 1) batches.push(await batchPerSecond(ledger));
+      const batchCpuUs: number[] = [];
+      for (let run = 0; run < RUNS; run += 1) {
+        const cpuMs = ledger.cpuMs();
+        batches.push(await batchPerSecond(ledger));
+        batchCpuUs.push(((ledger.cpuMs() - cpuMs) * 1000) / BATCH_LINES);
+      }
       console.log(
-        `capture + behaviour, NDJSON batch: median ${Math.round(median(batches))} commands/s (${RUNS} × ${BATCH_LINES} lines), ${(median(batches) / median(rates)).toFixed(1)} × single requests`,
+        `capture + behaviour, NDJSON batch: median ${Math.round(median(batches))} commands/s (${RUNS} × ${BATCH_LINES} lines), ${median(batchCpuUs).toFixed(0)} µs of processor time each, ${(median(batches) / median(rates)).toFixed(1)} × single requests`,
       );
     } finally {
       await ledger.end('SIGKILL');

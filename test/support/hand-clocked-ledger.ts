@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { LedgerClient, type Answer } from './ledger-client.js';
+import { ledgerHere } from './ledger-here.js';
 
 /** The body of an answer that is as it should be; otherwise the test fails with what was answered instead. */
 export async function done(answer: Promise<Answer>, status = 200): Promise<Answer['body']> {
@@ -31,7 +32,7 @@ export class HandClockedLedger {
       LEDGER_TEST_CLOCK: '1',
       LOG_LEVEL: 'silent',
     });
-    const ledger = await runLedger(settings, makeLogger('silent', 'e2e'));
+    const ledger = await ledgerHere(settings, makeLogger('silent', 'e2e'));
     const started = new HandClockedLedger(ledger, new LedgerClient(ledger.url, adminKey), dir);
     await started.setClock(now);
     return started;

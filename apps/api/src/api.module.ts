@@ -20,8 +20,6 @@ import { KeysController } from './keys/keys.controller.js';
 import { BatchController } from './leads/batch.controller.js';
 import { LeadsController } from './leads/leads.controller.js';
 import { LeadCommandsController } from './leads/lead-commands.controller.js';
-import { Figures } from './reports/figures.js';
-import { PastViews } from './reports/past-views.js';
 import { ReportsController } from './reports/reports.controller.js';
 import { ViewsModule } from './views.module.js';
 
@@ -45,6 +43,6 @@ import { ViewsModule } from './views.module.js';
     ReviewsController,
     AlignmentMeetingsController,
   ],
-  providers: [AccountDirectory, BulkJobs, Exports, Figures, PastViews, EventFeed],
+  providers: [AccountDirectory, BulkJobs, Exports, EventFeed],
 })
 export class ApiModule {}

@@ -58,6 +58,7 @@ export class Policies {
   readonly campaigns = new CampaignBook();
   readonly #streams = new Set<string>();
   #position: Position | undefined;
+  #changedAt: Position | null = null;
 
   constructor(private readonly options: PoliciesOptions) {}
 
@@ -65,6 +66,16 @@ export class Policies {
   async load(): Promise<void> {
     await this.#readOn();
     if (await this.#seed()) await this.#readOn();
+  }
+
+  /** Of the last configuration event that is folded. */
+  get changedAt(): Position | null {
+    return this.#changedAt;
+  }
+
+  /** Folds on where a configuration event up to there is not yet in: for who is asked under what somebody else has seen. */
+  async reach(changedAt: Position | null): Promise<void> {
+    if (changedAt !== null && (this.#changedAt === null || this.#changedAt < changedAt)) await this.#readOn();
   }
 
   /** Folds what came since, for who has just changed the configuration and wants to work under it. */
@@ -116,6 +127,7 @@ export class Policies {
       this.options.onBroken?.(event, error);
     }
     this.#position = event.position;
+    this.#changedAt = event.position;
   }
 
   #moveTo(position: Position | null): void {

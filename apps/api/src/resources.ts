@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { EventLogError, type EventLog } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
@@ -15,16 +13,36 @@ import type { PlatformResources } from '#libs/platform/src/platform.module.js';
 import { SettingsError, type Settings } from '#libs/platform/src/settings.js';
 import { SignInLink } from '#libs/platform/src/sign-in-link.js';
 import { masterKeyOf, type MasterKey } from '#libs/privacy/src/master-key.js';
-import { MemoryStore } from '#libs/read-models/src/store/memory-store.js';
 import type { ReadStore } from '#libs/read-models/src/store/read-store.js';
+import { connectLog, logDir, openStore, unreachable } from './open-stores.js';
 import { Policies } from './policies.js';
+import { PastViews } from './reports/past-views.js';
+import type { Answers } from './reports/questions.js';
+import { ViewAnswers } from './reports/view-answers.js';
+import { Views } from './views.js';
 
-/** A shared store gets so long to answer at start before the process gives up. */
-const START_WAIT_MS = 5000;
+/** The read models and who answers questions about them. */
+export interface ReadSide {
+  readonly store: ReadStore;
+  readonly answers: Answers;
+  close(): Promise<void>;
+}
+
+/** What is open when the read side is opened. */
+export interface WriteSide {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly log: EventLog;
+  readonly embedded: EmbeddedLog | null;
+  /** Not loaded yet. */
+  readonly policies: Policies;
+}
 
 /** Everything a process holds open. Opened before Nest starts; closed after Nest has stopped. */
 export interface Resources extends PlatformResources {
   readonly store: ReadStore;
+  readonly answers: Answers;
   /** The log as it was opened, when it is the embedded one: the wire endpoint serves it. */
   readonly embedded: EmbeddedLog | null;
   readonly master: MasterKey;
@@ -34,7 +52,11 @@ export interface Resources extends PlatformResources {
 }
 
 /** Throws `SettingsError` naming the setting to look at when something cannot be opened; nothing stays open then. */
-export async function openResources(settings: Settings, logger: Logger): Promise<Resources> {
+export async function openResources(
+  settings: Settings,
+  logger: Logger,
+  openReadSide: (opened: WriteSide) => Promise<ReadSide> = readHere,
+): Promise<Resources> {
   const opened: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const one of opened.splice(0).toReversed()) await one();
@@ -47,8 +69,6 @@ export async function openResources(settings: Settings, logger: Logger): Promise
     opened.push(() => bareLog.close());
     const log = measured(bareLog, metrics);
     if (clock instanceof TestClock) await goOn(clock, log);
-    const store = await openStore(settings, logger);
-    opened.push(() => store.close());
     const policies = new Policies({
       log,
       clock,
@@ -56,10 +76,14 @@ export async function openResources(settings: Settings, logger: Logger): Promise
       onBroken: (event, error) =>
         logger.error({ err: error, stream: event.stream, revision: event.revision }, 'a configuration event is broken'),
     });
+    const opening = openReadSide({ settings, logger, clock, log, embedded, policies });
+    opened.push(async () => (await opening.catch(() => null))?.close());
+    opening.catch(() => undefined);
     await policies.load();
     const keys = new ApiKeys(log, clock, logger, adminKey);
     await keys.open();
     opened.push(() => keys.close());
+    const { answers, store } = await opening;
     const oidc = settings.oidc === null ? null : new Oidc(settings.oidc.issuer, settings.oidc.audience);
     return {
       settings,
@@ -69,6 +93,7 @@ export async function openResources(settings: Settings, logger: Logger): Promise
       log,
       embedded,
       store,
+      answers,
       policies,
       master,
       keys,
@@ -81,6 +106,13 @@ export async function openResources(settings: Settings, logger: Logger): Promise
     if (error instanceof EventLogError && error.code === 'STORE_UNAVAILABLE') throw unreachable(settings, error);
     throw error;
   }
+}
+
+/** In this thread, over what is open already. */
+async function readHere({ clock, log, logger, policies, settings }: WriteSide): Promise<ReadSide> {
+  const store = await openStore(settings, logger);
+  const answers = new ViewAnswers(new Views(store, log), new PastViews(log, clock), policies);
+  return { store, answers, close: () => store.close() };
 }
 
 /** A test clock of a ledger that has leads goes on where the last of their events was recorded. */
@@ -113,67 +145,8 @@ async function openLog(
   logger: Logger,
 ): Promise<{ log: EventLog; embedded: EmbeddedLog | null }> {
   if (settings.eventstoreUrl === null) {
-    const embedded = await EmbeddedLog.open({ dir: join(settings.dataDir, 'log'), clock });
+    const embedded = await EmbeddedLog.open({ dir: logDir(settings), clock });
     return { log: embedded, embedded };
   }
-  // The clients of other stores are heavy to load, and most ledgers run without them.
-  const { EventStoreDBLog } = await import('#libs/event-log/src/eventstoredb-log.js');
-  const log = EventStoreDBLog.connect({ url: settings.eventstoreUrl });
-  try {
-    await answering(() => log.head(), logger, 'the event log does not answer yet');
-  } catch (error) {
-    await log.close().catch(() => undefined);
-    throw unreachable(settings, error);
-  }
-  return { log, embedded: null };
+  return { log: await connectLog(settings, settings.eventstoreUrl, logger), embedded: null };
 }
-
-async function openStore(settings: Settings, logger: Logger): Promise<ReadStore> {
-  if (settings.redisUrl === null) {
-    return new MemoryStore({
-      directory: join(settings.dataDir, 'views'),
-      onProblem: (problem) => logger.warn(problem, 'snapshot of the read models'),
-    });
-  }
-  const { RedisStore } = await import('#libs/read-models/src/store/redis-store.js');
-  const store = new RedisStore({
-    url: settings.redisUrl,
-    onProblem: (problem) => logger.warn(problem, 'Redis'),
-  });
-  try {
-    await answering(() => store.ping(), logger, 'Redis does not answer yet');
-  } catch (error) {
-    await store.close().catch(() => undefined);
-    throw new SettingsError(
-      'REDIS_URL',
-      `cannot reach Redis at ${withoutPassword(settings.redisUrl)}: ${reason(error)}`,
-    );
-  }
-  return store;
-}
-
-/** Asks until there is an answer or the time for the start is over. */
-async function answering(ask: () => Promise<unknown>, logger: Logger, waiting: string): Promise<void> {
-  const deadline = performance.now() + START_WAIT_MS;
-  for (let tries = 1; ; tries++) {
-    try {
-      await ask();
-      return;
-    } catch (error) {
-      if (performance.now() >= deadline) throw error;
-      if (tries === 5) logger.warn({ reason: reason(error) }, waiting);
-      await sleep(200);
-    }
-  }
-}
-
-const unreachable = (settings: Settings, error: unknown): SettingsError =>
-  settings.eventstoreUrl === null
-    ? new SettingsError('DATA_DIR', `cannot open the log under ${settings.dataDir}: ${reason(error)}`)
-    : new SettingsError(
-        'EVENTSTORE_URL',
-        `cannot reach the event log at ${withoutPassword(settings.eventstoreUrl)}: ${reason(error)}`,
-      );
-
-const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, '//');

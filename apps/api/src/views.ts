@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
 import type { EventLog, Position } from '#libs/event-log/src/event-log.js';
 import { Problem } from '#libs/platform/src/problem.js';
-import { EVENT_LOG, READ_STORE } from '#libs/platform/src/tokens.js';
 import type { ReadStore, ReadView } from '#libs/read-models/src/store/read-store.js';
 import { funnelProjection } from '#libs/read-models/src/funnel-projection.js';
 
 /** Spec §8.4: a query waits at most so long for the position it demands. */
 const WAIT_MS = 2000;
 const POLL_MS = 10;
+/** A rebuild may have put another version in the place of the one that was waited for. */
+const LOOK_AGAIN_MS = 200;
 
 /** A view to ask, and what it reflects at least. */
 export interface Reflecting {
@@ -18,14 +18,13 @@ export interface Reflecting {
 }
 
 /** The read models as queries see them: the active version, and how far it has come. */
-@Injectable()
 export class Views {
   #headAtStart: Promise<Position | null> | null = null;
   #caughtUp = false;
 
   constructor(
-    @Inject(READ_STORE) private readonly store: ReadStore,
-    @Inject(EVENT_LOG) private readonly log: EventLog,
+    private readonly store: ReadStore,
+    private readonly log: EventLog,
   ) {}
 
   /** Waits up to 2 s until `after` is reflected; PROJECTION_BEHIND when it is not by then, NOT_READY before the first fill. */
@@ -34,15 +33,16 @@ export class Views {
     const deadline = performance.now() + WAIT_MS;
     for (;;) {
       const view = await this.active();
-      const position = (await view?.checkpoint()) ?? null;
+      const leftMs = deadline - performance.now();
+      const position = await reached(view, after, leftMs);
       if (view !== null && (after === undefined || (position !== null && position >= after))) return { view, position };
-      if (performance.now() >= deadline) {
+      if (leftMs <= 0) {
         if (view === null) throw new Problem('NOT_READY', 'the read models are being filled for the first time');
         throw new Problem('PROJECTION_BEHIND', `the read models have not reached ${after} yet; ask again`, {
           position,
         });
       }
-      await sleep(POLL_MS);
+      if (view === null) await sleep(POLL_MS);
     }
   }
 
@@ -50,9 +50,11 @@ export class Views {
   async caughtUp(): Promise<void> {
     const head = await this.log.head();
     for (;;) {
-      const position = (await (await this.active())?.checkpoint()) ?? null;
-      if (head === null || (position !== null && position >= head)) return;
-      await sleep(POLL_MS);
+      if (head === null) return;
+      const view = await this.active();
+      const position = await reached(view, head, LOOK_AGAIN_MS);
+      if (position !== null && position >= head) return;
+      if (view === null) await sleep(POLL_MS);
     }
   }
 
@@ -76,4 +78,9 @@ export class Views {
     const version = await this.store.activeVersion(funnelProjection.name);
     return version === null ? null : this.store.open(funnelProjection.name, version);
   }
+}
+
+async function reached(view: ReadView | null, after: Position | undefined, withinMs: number): Promise<Position | null> {
+  if (view === null) return null;
+  return after === undefined ? view.checkpoint() : view.reach(after, Math.max(0, Math.min(withinMs, LOOK_AGAIN_MS)));
 }

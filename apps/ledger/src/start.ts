@@ -4,6 +4,7 @@ import { ApiModule } from '#apps/api/src/api.module.js';
 import { CommandsModule } from '#apps/api/src/commands/commands.module.js';
 import { close, listen } from '#apps/api/src/http-app.js';
 import { openResources, type Resources } from '#apps/api/src/resources.js';
+import type { Projections } from '#apps/projector/src/projections.js';
 import { ProjectorModule } from '#apps/projector/src/projector.module.js';
 import { WorkerModule } from '#apps/worker/src/worker.module.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
@@ -13,18 +14,19 @@ import type { Logger } from '#libs/platform/src/logging.js';
 import { PlatformModule } from '#libs/platform/src/platform.module.js';
 import { runRole, type RunningRole } from '#libs/platform/src/run-role.js';
 import { SettingsError, type Settings } from '#libs/platform/src/settings.js';
+import { ReadThread } from './read-thread/read-thread.js';
 
-/** Every role in one process. */
+/** Every role in one process: what is computed from the log in a thread of its own. */
 @Module({})
 class LedgerModule {
-  static of(resources: Resources): DynamicModule {
+  static of(resources: Resources, projections: Projections): DynamicModule {
     return {
       module: LedgerModule,
       imports: [
         PlatformModule.of(resources),
         CommandsModule.of(resources.master, resources.policies),
         ApiModule,
-        ProjectorModule,
+        ProjectorModule.elsewhere(projections),
         WorkerModule.of({ testClock: resources.settings.testClock }),
       ],
     };
@@ -40,9 +42,24 @@ export interface RunningLedger extends RunningRole {
   readonly app: NestFastifyApplication;
 }
 
+export interface LedgerOptions {
+  /** Flags of Node for the thread of the read models: what it needs to run from sources. */
+  readonly threadFlags?: readonly string[];
+}
+
 /** Opens, starts and listens; resolves when HTTP answers (`/readyz` says when the views have caught up). */
-export async function runLedger(settings: Settings, logger: Logger): Promise<RunningLedger> {
-  const resources = await openResources(settings, logger);
+export async function runLedger(
+  settings: Settings,
+  logger: Logger,
+  { threadFlags = [] }: LedgerOptions = {},
+): Promise<RunningLedger> {
+  let readThread: ReadThread | null = null;
+  const resources = await openResources(
+    settings,
+    logger,
+    async (opened) => (readThread = await ReadThread.start(opened, threadFlags)),
+  );
+  const { failed, projections } = readThread as unknown as ReadThread;
   let wire: WireEndpoint | null = null;
   let app: NestFastifyApplication | null = null;
   /** In the order in which the one needs the other: who asks stops before who answers. */
@@ -53,13 +70,20 @@ export async function runLedger(settings: Settings, logger: Logger): Promise<Run
   };
   try {
     wire = await openWire(settings, resources);
-    app = await listen(LedgerModule.of(resources), resources);
+    app = await listen(LedgerModule.of(resources, projections), resources);
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;
   }
   const url = (await app.getUrl()).replace('[::1]', 'localhost');
-  return { url, signInUrl: `${url}/sign-in?token=${resources.signInLink.token}`, log: resources.log, app, stop };
+  return {
+    url,
+    signInUrl: `${url}/sign-in?token=${resources.signInLink.token}`,
+    log: resources.log,
+    app,
+    failed,
+    stop,
+  };
 }
 
 async function openWire(settings: Settings, { embedded }: Resources): Promise<WireEndpoint | null> {

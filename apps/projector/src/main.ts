@@ -4,4 +4,4 @@ import { HealthModule } from '#apps/api/src/health/health.module.js';
 import { ProjectorModule } from './projector.module.js';
 
 /** One role as a process of its own: log → read models. Needs EVENTSTORE_URL and REDIS_URL. */
-await runRole('projector', (settings, logger) => runApart(settings, logger, [HealthModule, ProjectorModule]));
+await runRole('projector', (settings, logger) => runApart(settings, logger, [HealthModule, ProjectorModule.here()]));

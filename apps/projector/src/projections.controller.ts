@@ -1,15 +1,17 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { ForRoles } from '#apps/api/src/caller.js';
 import { rebuildQuery } from '#apps/api/src/openapi/projection-routes.js';
 import { ZodPipe } from '#libs/platform/src/zod-pipe.js';
-import { Projections } from './projections.js';
+import type { Projections } from './projections.js';
+
+export const PROJECTIONS = Symbol('Projections');
 
 /** How the read models are, and what an operator may do to them. Served by whichever process runs the projector. */
 @ForRoles('ops')
 @Controller('v1/projections')
 export class ProjectionsController {
-  constructor(private readonly projections: Projections) {}
+  constructor(@Inject(PROJECTIONS) private readonly projections: Projections) {}
 
   @Get()
   async list(): Promise<object> {
@@ -26,8 +28,8 @@ export class ProjectionsController {
   }
 
   @Get(':name/parked')
-  parked(@Param('name') name: string): object {
-    return { parked: this.projections.parked(name) };
+  async parked(@Param('name') name: string): Promise<object> {
+    return { parked: await this.projections.parked(name) };
   }
 
   @Post(':name/parked/:entity/retry')

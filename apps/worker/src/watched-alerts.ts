@@ -1,11 +1,11 @@
 import type { BeforeApplicationShutdown, OnApplicationBootstrap } from '@nestjs/common';
 import type { Alerts } from '#apps/api/src/alerts/alerts.js';
 import type { Policies } from '#apps/api/src/policies.js';
+import type { Figures } from '#apps/api/src/reports/figures.js';
 import type { Views } from '#apps/api/src/views.js';
 import { reviewFindings } from '#libs/alert/src/review-alerts.js';
 import { type Clock, TestClock } from '#libs/platform/src/clock.js';
 import type { Logger } from '#libs/platform/src/logging.js';
-import { alertFindings } from '#libs/read-models/src/alert-findings.js';
 import { AlertWatch } from './alert-watch.js';
 
 type InTurn = (round: () => Promise<number>) => Promise<number>;
@@ -21,6 +21,7 @@ export class WatchedAlerts implements OnApplicationBootstrap, BeforeApplicationS
     clock: Clock,
     private readonly logger: Logger,
     views: Views,
+    figures: Figures,
     policies: Policies,
     alerts: Alerts,
   ) {
@@ -30,12 +31,10 @@ export class WatchedAlerts implements OnApplicationBootstrap, BeforeApplicationS
       async findings() {
         // A view that is still being filled knows half of what there is, and would alarm about the rest.
         if (!(await views.caughtUpOnce())) return null;
-        const view = await views.active();
-        if (view === null) return null;
         const nowMs = clock.nowMs();
         const { book } = policies;
         const beganMs = await alerts.beganMs();
-        const found = await alertFindings(view, { nowMs, defaultTz: 'UTC', policies: book });
+        const found = await figures.ask('alertFindings', {});
         unavailable = false;
         return beganMs === null ? found : [...found, ...reviewFindings(alerts.reviews, book, beganMs, nowMs)];
       },

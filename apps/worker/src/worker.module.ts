@@ -12,6 +12,7 @@ import { LeadCommandRequest } from '#apps/api/src/commands/lead-command-request.
 import { LeadCommands } from '#apps/api/src/commands/lead-commands.js';
 import { Policies } from '#apps/api/src/policies.js';
 import { StageMoves } from '#apps/api/src/config/stage-moves.js';
+import { Figures } from '#apps/api/src/reports/figures.js';
 import { Views } from '#apps/api/src/views.js';
 import { ViewsModule } from '#apps/api/src/views.module.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
@@ -89,9 +90,9 @@ export class WorkerModule implements OnApplicationBootstrap, BeforeApplicationSh
     };
     const alerts = {
       provide: WatchedAlerts,
-      useFactory: (clock: Clock, logger: Logger, views: Views, policies: Policies, all: Alerts) =>
-        new WatchedAlerts(clock, logger, views, policies, all),
-      inject: [CLOCK, LOGGER, Views, Policies, Alerts],
+      useFactory: (clock: Clock, logger: Logger, views: Views, figures: Figures, policies: Policies, all: Alerts) =>
+        new WatchedAlerts(clock, logger, views, figures, policies, all),
+      inject: [CLOCK, LOGGER, Views, Figures, Policies, Alerts],
     };
     const jobs = {
       provide: FollowedJobs,

@@ -36,6 +36,14 @@ export class EmbeddedLog implements EventLog {
     return new EmbeddedLog(await EmbeddedStore.open(options));
   }
 
+  /**
+   * The log that another thread of this process has open, for reading: `advance`, `release` and `resume` of its `store` are to be
+   * called when that one's `store.tell` says so. Appends are refused with STORE_UNAVAILABLE.
+   */
+  static async follow(options: { dir: string; clock: { nowMs(): number } }): Promise<EmbeddedLog> {
+    return new EmbeddedLog(await EmbeddedStore.follow(options));
+  }
+
   async append({ stream, expectedRevision, events }: Append): Promise<AppendResult> {
     return resultOf(await this.store.append(stream, expectedRevision, events.map(toRecord)));
   }

@@ -115,6 +115,16 @@ interface PendingWrite {
   readonly settle: (error?: EventLogError) => void;
 }
 
+/** Reads the same files in another thread of the process; told by the store that writes them. */
+export interface Follower {
+  /** Everything up to this position is durable. */
+  advance(head: number): void;
+  /** The files are about to be opened anew: resolves once it has let go of them. */
+  release(): Promise<void>;
+  /** They are open again. */
+  resume(): void;
+}
+
 type Decision =
   | { readonly kind: 'new'; readonly undelete: boolean }
   | { readonly kind: 'repeated'; readonly first: number; readonly last: number }
@@ -129,10 +139,11 @@ type Decision =
  * they are written in groups, one LMDB transaction and one fsync each, off the event loop. A promise resolves after the
  * fsync. When a commit fails, everything under way fails with it and the heads are read anew.
  */
-export class EmbeddedStore {
+export class EmbeddedStore implements Follower {
   readonly #dir: string;
   readonly #clock: { nowMs(): number };
-  readonly #lock: DataDirLock;
+  /** Null: this one follows another store and only reads. */
+  readonly #lock: DataDirLock | null;
   /** Stands in the files while this is their writer. */
   readonly #token = randomUUID();
   #fenced = false;
@@ -149,8 +160,10 @@ export class EmbeddedStore {
   #queue: PendingWrite[] = [];
   #committing: Promise<void> | null = null;
   readonly #sleepers = new Set<() => void>();
+  readonly #followers = new Set<Follower>();
+  #released: { readonly until: Promise<void>; readonly end: () => void } | null = null;
 
-  private constructor(dir: string, clock: { nowMs(): number }, lock: DataDirLock) {
+  private constructor(dir: string, clock: { nowMs(): number }, lock: DataDirLock | null) {
     this.#dir = dir;
     this.#clock = clock;
     this.#lock = lock;
@@ -177,6 +190,48 @@ export class EmbeddedStore {
     }
   }
 
+  /**
+   * What a store of this process writes, to be read in another thread: LMDB's files are mapped once a process, whoever reads
+   * them. It writes nothing; how far it reads is told by the other one (`tell`).
+   */
+  static async follow(options: { dir: string; clock: { nowMs(): number } }): Promise<EmbeddedStore> {
+    const store = new EmbeddedStore(options.dir, options.clock, null);
+    try {
+      await store.#openFiles();
+      return store;
+    } catch (error) {
+      throw unavailable(`cannot open the log: ${(error as Error).message}`, error);
+    }
+  }
+
+  /** Tells it from now on what becomes durable, until the answer is called. */
+  tell(follower: Follower): () => void {
+    this.#followers.add(follower);
+    follower.advance(this.#durable);
+    return () => this.#followers.delete(follower);
+  }
+
+  advance(head: number): void {
+    if (head <= this.#durable) return;
+    this.#durable = head;
+    this.#durableMetadata.clear();
+    // A snapshot is kept until the event loop turns: it may be older than what was just told.
+    this.#files?.root.resetReadTxn();
+    this.#wake();
+  }
+
+  async release(): Promise<void> {
+    let end = (): void => undefined;
+    const until = new Promise<void>((resolve) => (end = resolve));
+    this.#released ??= { until, end };
+    await this.#closeFiles();
+  }
+
+  resume(): void {
+    this.#released?.end();
+    this.#released = null;
+  }
+
   /** Commits what is under way, then lets go of the files. Readers asleep in `waitBeyond` are woken. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
@@ -184,7 +239,8 @@ export class EmbeddedStore {
       await this.#reopening?.catch(() => {});
       this.#broken = unavailable('the log is closed');
       await this.#closeFiles();
-      this.#lock.release();
+      this.#lock?.release();
+      this.resume();
       this.#wake();
     })();
     return this.#closing;
@@ -226,7 +282,7 @@ export class EmbeddedStore {
     }
     const ids = records.map((record) => compactId(record.id));
     for (;;) {
-      if (this.#broken || this.#closing) await this.#usable();
+      if (this.#broken || this.#closing || this.#lock === null) await this.#usable();
       const head = this.#head(stream);
       const decision = this.#decide(stream, head, expected, ids);
       if (decision.kind === 'new') return this.#write(stream, head, decision.undelete, records, ids);
@@ -248,7 +304,7 @@ export class EmbeddedStore {
    * later is never durable without it.
    */
   appendNow(stream: string, expected: ExpectedRevision, records: readonly NewRecord[]): Promise<Written> | null {
-    if (this.#broken || this.#closing || dataBytes(records) > MAX_APPEND_BYTES) return null;
+    if (this.#broken || this.#closing || this.#lock === null || dataBytes(records) > MAX_APPEND_BYTES) return null;
     const ids = records.map((record) => compactId(record.id));
     const head = this.#head(stream);
     const decision = this.#decide(stream, head, expected, ids);
@@ -282,7 +338,7 @@ export class EmbeddedStore {
   /** Soft: the stream reads as missing until appended to. Hard: a tombstone, for good. Answers the log position. */
   async delete(stream: string, expected: ExpectedRevision, how: 'soft' | 'hard'): Promise<number> {
     for (;;) {
-      if (this.#broken || this.#closing) await this.#usable();
+      if (this.#broken || this.#closing || this.#lock === null) await this.#usable();
       const head = this.#head(stream);
       let decision = this.#decide(stream, head, expected, [compactId(randomUUID())]);
       const metastream = `$$${stream}`;
@@ -414,6 +470,7 @@ export class EmbeddedStore {
       this.#durable = last.firstPosition + last.records.length - 1;
       for (const write of group) write.settle();
       this.#wake();
+      for (const follower of this.#followers) follower.advance(this.#durable);
     }
     this.#committing = null;
   }
@@ -536,6 +593,7 @@ export class EmbeddedStore {
 
   /** As `#lastRevision`, from the cache where nothing of the stream is under way. */
   #durableEnd(stream: string): { last: number; tombstoned: boolean } {
+    if (this.#lock === null) return this.#lastRevision(stream);
     const head = this.#head(stream);
     if (head.pending !== undefined) return this.#lastRevision(stream);
     return { last: head.durableLast, tombstoned: head.tombstoned };
@@ -807,12 +865,28 @@ export class EmbeddedStore {
   /** Resolves when there are files to read from; throws STORE_UNAVAILABLE while the disk gives none. */
   async readable(): Promise<void> {
     if (this.#files || this.#closing) return;
-    await this.#recover().catch((error: unknown) => {
+    await (this.#lock === null ? this.#openAgain() : this.#recover()).catch((error: unknown) => {
       if (!this.#files) throw error;
     });
   }
 
+  /** A follower, once the writer is through with the files. */
+  #openAgain(): Promise<void> {
+    this.#reopening ??= (async () => {
+      try {
+        await this.#released?.until;
+        if (!this.#closing) await this.#openFiles();
+      } catch (error) {
+        throw unavailable(`the log could not be opened again: ${(error as Error).message}`, error);
+      } finally {
+        this.#reopening = null;
+      }
+    })();
+    return this.#reopening;
+  }
+
   async #usable(): Promise<void> {
+    if (this.#lock === null) throw unavailable('the log is only read here');
     if (this.#closing) throw unavailable('the log is closed');
     await this.#recover();
     // another commit may have failed before this caller's turn came
@@ -827,6 +901,8 @@ export class EmbeddedStore {
   #recover(): Promise<void> {
     this.#reopening ??= (async () => {
       try {
+        // A process maps the files once: as long as one of its threads has them open, they are not opened anew.
+        await Promise.all(Array.from(this.#followers, (follower) => follower.release()));
         await this.#closeFiles();
         await this.#openFiles();
         this.#fenced ||= this.#reading().owner.get('writer') !== this.#token;
@@ -839,6 +915,7 @@ export class EmbeddedStore {
         await this.#openFiles().catch(() => {});
         throw this.#broken;
       } finally {
+        for (const follower of this.#followers) follower.resume();
         this.#reopening = null;
       }
     })();

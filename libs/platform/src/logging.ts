@@ -4,6 +4,13 @@ import type { LogLevel } from './settings.js';
 
 export type { Logger } from 'pino';
 
+/** What a part needs of the logger that is no more than told what happens. */
+export interface PlainLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
 /** JSON lines on stderr: stdout belongs to what a command answers. */
 export function makeLogger(level: LogLevel, role: string): Logger {
   return pino({ level, base: { role }, messageKey: 'message' }, destination({ fd: 2, sync: false }));

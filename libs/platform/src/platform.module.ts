@@ -7,7 +7,7 @@ import type { Logger } from './logging.js';
 import { Metrics } from './metrics.js';
 import type { Settings } from './settings.js';
 import { SignInLink } from './sign-in-link.js';
-import { CLOCK, EVENT_LOG, LOGGER, READ_STORE, SETTINGS } from './tokens.js';
+import { ANSWERS, CLOCK, EVENT_LOG, LOGGER, READ_STORE, SETTINGS } from './tokens.js';
 
 /** What a process opened before Nest starts and closes after Nest has stopped. */
 export interface PlatformResources {
@@ -18,6 +18,8 @@ export interface PlatformResources {
   readonly log: EventLog;
   /** A `ReadStore` of libs/read-models; this library does not look at it. */
   readonly store: unknown;
+  /** `Answers` of apps/api. */
+  readonly answers: unknown;
   readonly keys: ApiKeys;
   readonly authentication: Authentication;
   readonly signInLink: SignInLink;
@@ -34,6 +36,7 @@ export class PlatformModule {
       { provide: LOGGER, useValue: resources.logger },
       { provide: EVENT_LOG, useValue: resources.log },
       { provide: READ_STORE, useValue: resources.store },
+      { provide: ANSWERS, useValue: resources.answers },
       { provide: Metrics, useValue: resources.metrics },
       { provide: ApiKeys, useValue: resources.keys },
       { provide: Authentication, useValue: resources.authentication },

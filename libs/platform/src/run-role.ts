@@ -3,6 +3,8 @@ import { environmentWithDotEnv, parseSettings, SettingsError, type Settings } fr
 
 /** A started process; `stop` ends what it is doing and closes what it opened. */
 export interface RunningRole {
+  /** Resolves with the reason when it can no longer do its work. */
+  readonly failed?: Promise<Error>;
   stop(): Promise<void>;
 }
 
@@ -12,7 +14,7 @@ const PARENT_LOOKED_FOR_MS = 250;
 
 /**
  * Runs one role as a process: settings → start → until SIGTERM or SIGINT → stop → exit 0. What hinders the start is one
- * line on stderr that names the setting to look at, and exit 1.
+ * line on stderr that names the setting to look at, and exit 1; a role that fails is stopped, and exit 1.
  */
 export async function runRole(
   role: string,
@@ -30,7 +32,7 @@ export async function runRole(
     process.exit(1);
   }
   let stopping = false;
-  const stop = (signal: NodeJS.Signals | 'npm is gone'): void => {
+  const stop = (signal: NodeJS.Signals | 'npm is gone' | 'failed', code = 0): void => {
     if (stopping) return;
     stopping = true;
     logger.info({ signal }, 'stopping');
@@ -39,15 +41,19 @@ export async function runRole(
       process.exit(1);
     }, STOP_LIMIT_MS).unref();
     running.stop().then(
-      () => process.exit(0),
+      () => process.exit(code),
       (error: unknown) => {
         logger.error({ err: error }, 'could not stop cleanly');
         process.exit(1);
       },
     );
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  process.on('SIGTERM', (signal) => stop(signal));
+  process.on('SIGINT', (signal) => stop(signal));
+  void running.failed?.then((error) => {
+    logger.fatal({ err: error }, 'the ledger cannot go on; what was acknowledged is in the log, start it again');
+    stop('failed', 1);
+  });
   whenNpmIsGone(() => stop('npm is gone'));
 }
 

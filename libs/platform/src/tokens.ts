@@ -7,3 +7,5 @@ export const CLOCK = Symbol('Clock');
 export const LOGGER = Symbol('Logger');
 export const EVENT_LOG = Symbol('EventLog');
 export const READ_STORE = Symbol('ReadStore');
+/** Of apps/api: who answers questions about the figures. */
+export const ANSWERS = Symbol('Answers');

@@ -14,8 +14,6 @@ import type { Actor } from '#libs/lead/src/commands.js';
 import { toIso } from '#libs/platform/src/clock.js';
 import { requireRole } from '#libs/platform/src/roles.js';
 import { parsed, ZodPipe } from '#libs/platform/src/zod-pipe.js';
-import { parseReportParams } from '#libs/read-models/src/report-params.js';
-import { staleLeads, staleParams, staleReport } from '#libs/read-models/src/stale.js';
 import { Caller } from '../caller.js';
 import { commandIdOf } from '../leads/command-headers.js';
 import { Policies } from '../policies.js';
@@ -74,10 +72,10 @@ export class ReviewsController {
     const stale =
       review.status === 'completed'
         ? []
-        : await this.figures.ask({ 'filter[team]': teamId, limit: '1000' }, async (view, query, context) => {
-            const { items } = await staleReport(view, parseReportParams(staleParams, query, context), context);
-            return items.map((item) => ({ ...item, decided: decided.has(item.leadId) }));
-          });
+        : (await this.figures.ask('staleItems', { 'filter[team]': teamId, limit: '1000' })).map((item) => ({
+            ...item,
+            decided: decided.has(item.leadId),
+          }));
     return {
       ...cardOf(review),
       agenda: {
@@ -115,9 +113,7 @@ export class ReviewsController {
     const fields = parsed(reviewCommandSchemas.CompleteReview, body ?? {});
     requireRole(actor, REVIEW_ROLES);
     const { teamId } = await this.#known(reviewId);
-    const stale = await this.figures.ask({ 'filter[team]': teamId as string }, (view, query, context) =>
-      staleLeads(view, parseReportParams(staleParams, query, context), 'stale', context),
-    );
+    const stale = await this.figures.ask('staleLeads', { 'filter[team]': teamId as string });
     return this.#act(reviewId, { name: 'CompleteReview', body: fields }, actor, commandIdOf(key), stale ?? []);
   }
 

@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
 import type { Position } from '#libs/event-log/src/event-log.js';
-import type { AuditItem } from '#libs/read-models/src/audit.js';
+import { audit, auditParams, type AuditItem } from '#libs/read-models/src/audit.js';
+import { parseReportParams, type Query } from '#libs/read-models/src/report-params.js';
+import type { QueryContext } from '#libs/read-models/src/reports.js';
+import type { ReadView } from '#libs/read-models/src/store/read-store.js';
 
 export const EXPORT_FORMATS = ['csv', 'ndjson'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 export interface AuditExport {
-  readonly content: Buffer;
+  readonly content: Uint8Array;
   readonly contentType: string;
-  /** What an auditor compares: rows of data (without the CSV's heading) and the digest of every byte. */
+  /** What an auditor compares: rows of data (without the CSV's heading) and the digest of every byte, in hex. */
   readonly rows: number;
-  readonly sha256: Buffer;
+  readonly sha256: string;
   readonly position: Position | null;
 }
 
@@ -45,8 +48,20 @@ const COLUMNS: Readonly<Record<string, (item: AuditItem) => string | number | nu
   voidApprovedBy: (item) => item.voided?.approvedBy ?? null,
 };
 
-/** One row per transition. CSV as RFC 4180 with a heading; cells that a spreadsheet would run are made text. */
-export function exportAudit(items: readonly AuditItem[], format: ExportFormat, position: Position | null): AuditExport {
+/** Every transition that the query lets through, however many, one row each. */
+export async function auditFile(
+  view: ReadView,
+  query: Query,
+  context: QueryContext,
+  format: ExportFormat,
+): Promise<AuditExport> {
+  const { limit: _, cursor: __, ...params } = parseReportParams({ ...auditParams, paged: false }, query, context);
+  const { items } = await audit(view, { ...params, limit: Number.MAX_SAFE_INTEGER, cursor: null });
+  return exportAudit(items, format, context.position);
+}
+
+/** CSV as RFC 4180 with a heading; cells that a spreadsheet would run are made text. */
+function exportAudit(items: readonly AuditItem[], format: ExportFormat, position: Position | null): AuditExport {
   const lines =
     format === 'ndjson'
       ? items.map((item) => `${JSON.stringify(item)}\n`)
@@ -58,7 +73,7 @@ export function exportAudit(items: readonly AuditItem[], format: ExportFormat, p
     content,
     contentType: format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson',
     rows: items.length,
-    sha256: createHash('sha256').update(content).digest(),
+    sha256: createHash('sha256').update(content).digest('hex'),
     position,
   };
 }

@@ -1,11 +1,9 @@
 import { Controller, Get, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { invalid } from '#libs/platform/src/problem.js';
-import { audit, auditParams } from '#libs/read-models/src/audit.js';
-import { parseReportParams, type Query as ReportQuery } from '#libs/read-models/src/report-params.js';
-import { listAudit } from '#libs/read-models/src/reports.js';
+import type { Query as ReportQuery } from '#libs/read-models/src/report-params.js';
 import { Figures } from '../reports/figures.js';
-import { EXPORT_FORMATS, exportAudit, type ExportFormat } from './audit-export.js';
+import { EXPORT_FORMATS, type ExportFormat } from './audit-export.js';
 
 /** Every transition by actor, reason, period and kind (spec §8.2), as pages or as a file with its digest. */
 @Controller('v1/audit')
@@ -15,22 +13,19 @@ export class AuditController {
   @Get()
   async list(@Query() query: ReportQuery, @Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
     const { format = 'json', ...rest } = query;
-    if (format === 'json') return this.figures.ask(rest, listAudit);
+    if (format === 'json') return this.figures.ask('audit', rest);
     if (!(EXPORT_FORMATS as readonly unknown[]).includes(format))
       throw invalid('format', `one of json, ${EXPORT_FORMATS.join(', ')}`);
-    const file = await this.figures.ask(rest, async (view, asked, context) => {
-      const { limit: _, cursor: __, ...params } = parseReportParams({ ...auditParams, paged: false }, asked, context);
-      const { items } = await audit(view, { ...params, limit: Number.MAX_SAFE_INTEGER, cursor: null });
-      return exportAudit(items, format as ExportFormat, context.position);
-    });
+    const file = await this.figures.ask('auditFile', rest, format as ExportFormat);
     void reply.headers({
       'content-type': file.contentType,
       'content-disposition': `attachment; filename="audit.${String(format)}"`,
-      'content-digest': `sha-256=:${file.sha256.toString('base64')}:`,
+      'content-digest': `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`,
       'x-ledger-rows': String(file.rows),
-      'x-ledger-sha256': file.sha256.toString('hex'),
+      'x-ledger-sha256': file.sha256,
       'x-ledger-position': file.position ?? '',
     });
-    return file.content;
+    const { buffer, byteLength, byteOffset } = file.content;
+    return Buffer.from(buffer, byteOffset, byteLength);
   }
 }

@@ -11,7 +11,6 @@ import type { Settings } from '#libs/platform/src/settings.js';
 import { CLOCK, EVENT_LOG, SETTINGS } from '#libs/platform/src/tokens.js';
 import { KeyVault } from '#libs/privacy/src/key-vault.js';
 import { seal } from '#libs/privacy/src/sealed-fields.js';
-import { leadsMatching } from '#libs/read-models/src/lead-list.js';
 import { hashOfCommand } from '../commands/canonical-json.js';
 import { LeadCommands } from '../commands/lead-commands.js';
 import { Figures } from '../reports/figures.js';
@@ -181,11 +180,9 @@ export class BulkJobs {
     const query: Record<string, string | string[] | undefined> = { after };
     for (const [name, given] of Object.entries(request.filter ?? {}))
       query[`filter[${name}]`] = (Array.isArray(given) ? given : [given]).map((value) => value ?? '');
-    return this.figures.ask(query, async (view, asked, context) => {
-      const leadIds = await leadsMatching(view, asked, context);
-      requireFew(leadIds.length);
-      return { leadIds, requestHash, position: context.position };
-    });
+    const { leadIds, position } = await this.figures.ask('matchingLeads', query);
+    requireFew(leadIds.length);
+    return { leadIds, requestHash, position };
   }
 
   async #preview({ body, command }: BulkRequest, leadId: string, actor: Actor) {

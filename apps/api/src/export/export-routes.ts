@@ -4,7 +4,7 @@ import { EXPORT_FORMATS } from '../audit/audit-export.js';
 import { queryOf } from '../openapi/report-routes.js';
 import type { Route, RouteAnswer } from '../openapi/route.js';
 import { eventsExportQuery } from './export.controller.js';
-import { visitParams } from './exports.js';
+import { visitParams } from './lead-exports.js';
 
 const format = z.enum(EXPORT_FORMATS).default('ndjson');
 const file: RouteAnswer = {

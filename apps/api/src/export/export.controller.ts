@@ -51,9 +51,9 @@ function send(reply: FastifyReply, what: string, as: ExportFormat, file: Export)
       'content-type': as === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson',
       'content-disposition': `attachment; filename="${what}.${as}"`,
       'content-length': String(file.bytes),
-      'content-digest': `sha-256=:${file.sha256.toString('base64')}:`,
+      'content-digest': `sha-256=:${Buffer.from(file.sha256, 'hex').toString('base64')}:`,
       'x-ledger-rows': String(file.rows),
-      'x-ledger-sha256': file.sha256.toString('hex'),
+      'x-ledger-sha256': file.sha256,
       'x-ledger-position': file.position ?? '',
     })
     .send(file.content);

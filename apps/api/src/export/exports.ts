@@ -1,24 +1,17 @@
+import type { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EventLog, Position } from '#libs/event-log/src/event-log.js';
 import { EVENT_LOG } from '#libs/platform/src/tokens.js';
-import { leadListItem, type LeadListItem, leadListParams, leadsMatching } from '#libs/read-models/src/lead-list.js';
-import type { LeadRow } from '#libs/read-models/src/lead-row.js';
-import { type ParamSpec, parseReportParams, type Query } from '#libs/read-models/src/report-params.js';
-import { readRows } from '#libs/read-models/src/scan.js';
-import type { ReadView } from '#libs/read-models/src/store/read-store.js';
-import { type VisitItem, visitsOf } from '#libs/read-models/src/visits.js';
+import type { Query } from '#libs/read-models/src/report-params.js';
 import type { ExportFormat } from '../audit/audit-export.js';
 import { type CloudEvent, toCloudEvent } from '../events/cloud-event.js';
 import { Figures } from '../reports/figures.js';
-import { type Columns, type SpooledExport, spoolExport } from './spooled-export.js';
+import { type Columns, readSpooled, type SpooledFile, spoolExport } from './spooled-export.js';
 
-export type Export = SpooledExport & { readonly position: Position | null };
+export type Export = SpooledFile & { readonly content: Readable; readonly position: Position | null };
 
-/** Leads or events read at a time. */
+/** Events read at a time. */
 const PAGE = 1000;
-
-/** The filters of the lead list, and the period that the visits began in. */
-export const visitParams: ParamSpec = { ...leadListParams, report: 'visits', period: true, paged: false };
 
 export interface EventsAsked {
   readonly after?: Position | undefined;
@@ -35,35 +28,20 @@ export class Exports {
   ) {}
 
   /** Those that pass the filters of the lead list, by id. */
-  leads(query: Query, format: ExportFormat): Promise<Export> {
-    return this.figures.ask(query, async (view, asked, context) => {
-      const leadIds = await leadsMatching(view, asked, context);
-      const pages = pagesOf(view, leadIds, (row) => [leadListItem(row)]);
-      return { ...(await spoolExport(pages, format, LEAD_COLUMNS)), position: context.position };
-    });
+  async leads(query: Query, format: ExportFormat): Promise<Export> {
+    return opened(await this.figures.ask('exportLeads', query, format));
   }
 
   /** Visits of those leads that began in the period; by lead, in order. */
-  visits(query: Query, format: ExportFormat): Promise<Export> {
-    return this.figures.ask(query, async (view, asked, context) => {
-      const { fromMs, toMs } = parseReportParams(visitParams, asked, context);
-      const { from: _from, to: _to, ...filters } = asked;
-      const leadIds = await leadsMatching(view, filters, context);
-      const pages = pagesOf(view, leadIds, (row) =>
-        visitsOf(row).filter(({ enteredAt }) => {
-          const atMs = Date.parse(enteredAt);
-          return (fromMs === null || atMs >= fromMs) && (toMs === null || atMs < toMs);
-        }),
-      );
-      return { ...(await spoolExport(pages, format, VISIT_COLUMNS)), position: context.position };
-    });
+  async visits(query: Query, format: ExportFormat): Promise<Export> {
+    return opened(await this.figures.ask('exportVisits', query, format));
   }
 
   /** The leads' events in the order of the log up to now, personal fields left out. */
   async events({ after, format, types }: EventsAsked): Promise<Export> {
     const head = await this.log.head();
     const position = head ?? after ?? null;
-    return { ...(await spoolExport(this.#events(after, types, head), format, EVENT_COLUMNS)), position };
+    return opened({ ...(await spoolExport(this.#events(after, types, head), format, EVENT_COLUMNS)), position });
   }
 
   async *#events(
@@ -87,90 +65,10 @@ export class Exports {
   }
 }
 
-async function* pagesOf<T>(
-  view: ReadView,
-  leadIds: readonly string[],
-  itemsOf: (row: LeadRow) => T[],
-): AsyncGenerator<T[]> {
-  for (let at = 0; at < leadIds.length; at += PAGE) {
-    const rows = await readRows(view, leadIds.slice(at, at + PAGE));
-    yield rows.flatMap(itemsOf);
-  }
-}
-
-const LEAD_COLUMNS: Columns<LeadListItem> = {
-  leadId: (item) => item.leadId,
-  revision: (item) => item.revision,
-  state: (item) => item.state,
-  stateSince: (item) => item.stateSince,
-  cycleNo: (item) => item.cycleNo,
-  onHold: (item) => String(item.onHold),
-  capturedAt: (item) => item.capturedAt,
-  changedAt: (item) => item.changedAt,
-  lastActivityAt: (item) => item.lastActivityAt,
-  twoWaySince: (item) => item.twoWaySince,
-  source: (item) => item.source,
-  channel: (item) => item.channel,
-  campaign: (item) => item.campaign,
-  leadType: (item) => item.leadType,
-  country: (item) => item.country,
-  captureMethod: (item) => item.captureMethod,
-  basis: (item) => item.basis,
-  teamId: (item) => item.teamId,
-  ownerId: (item) => item.ownerId,
-  accountId: (item) => item.accountId,
-  personaId: (item) => item.personaId,
-  icpResult: (item) => item.icpResult,
-  attempts: (item) => item.attempts,
-  responses: (item) => item.responses,
-  openHandoff: (item) => String(item.openHandoff),
-  mergedInto: (item) => item.mergedInto,
-  nextDueAt: (item) => item.nextDueAt,
-  dealId: (item) => item.deal?.dealId ?? null,
-  dealStage: (item) => item.deal?.stage ?? null,
-  dealAmountMinor: (item) => item.deal?.amountMinor ?? null,
-  dealCurrency: (item) => item.deal?.currency ?? null,
-  dealExpectedCloseDate: (item) => item.deal?.expectedCloseDate ?? null,
-  dealClosed: (item) => item.deal?.closed ?? null,
-  leadStatus: (item) => item.leadStatus,
-  scoreMp: (item) => item.score?.totalMp ?? null,
-  band: (item) => item.score?.band ?? null,
-  grade: (item) => item.score?.grade ?? null,
-  buyingIntent: (item) => item.buyingIntent,
-  segmentId: (item) => item.segmentId,
-  nurtureTrackId: (item) => item.nurtureTrackId,
-};
-
-const VISIT_COLUMNS: Columns<VisitItem> = {
-  leadId: (item) => item.leadId,
-  visitNo: (item) => item.visitNo,
-  cycleNo: (item) => item.cycleNo,
-  state: (item) => item.state,
-  enteredAt: (item) => item.enteredAt,
-  exitedAt: (item) => item.exitedAt,
-  exitedTo: (item) => item.exitedTo,
-  holdS: (item) => item.holdS,
-  onHold: (item) => String(item.onHold),
-  type: (item) => item.type,
-  eventId: (item) => item.eventId,
-  recordedAt: (item) => item.recordedAt,
-  actorType: (item) => item.actorType,
-  actorId: (item) => item.actorId,
-  actorRole: (item) => item.actorRole,
-  onBehalfOf: (item) => item.onBehalfOf,
-  reason: (item) => item.reason,
-  skippedStages: (item) => item.skippedStages.join(' '),
-  skipRule: (item) => item.skipRule,
-  source: (item) => item.source,
-  channel: (item) => item.channel,
-  campaign: (item) => item.campaign,
-  leadType: (item) => item.leadType,
-  country: (item) => item.country,
-  captureMethod: (item) => item.captureMethod,
-  basis: (item) => item.basis,
-  teamId: (item) => item.teamId,
-  ownerId: (item) => item.ownerId,
-};
+const opened = (file: SpooledFile & { readonly position: Position | null }): Export => ({
+  ...file,
+  content: readSpooled(file),
+});
 
 const EVENT_COLUMNS: Columns<CloudEvent> = {
   position: (event) => event.position,

@@ -1,8 +1,6 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { EventLog, Position } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { Clock } from '#libs/platform/src/clock.js';
-import { CLOCK, EVENT_LOG } from '#libs/platform/src/tokens.js';
 import { Projector } from '#libs/projections/src/projector.js';
 import { funnelProjection } from '#libs/read-models/src/funnel-projection.js';
 import { MemoryStore } from '#libs/read-models/src/store/memory-store.js';
@@ -16,7 +14,6 @@ const PAGE = 1_000;
  * The read models as they were at an earlier instant of recording (spec §8.3 `knownAt`): folded anew from the log, in memory,
  * up to the last event that had been recorded by then. The same log gives the same view, so it is what was shown then.
  */
-@Injectable()
 export class PastViews {
   /** Least recently asked first. */
   readonly #held = new Map<Position, Promise<Reflecting>>();
@@ -24,8 +21,8 @@ export class PastViews {
   #folding: Promise<unknown> = Promise.resolve();
 
   constructor(
-    @Inject(EVENT_LOG) private readonly log: EventLog,
-    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly log: EventLog,
+    private readonly clock: Clock,
   ) {}
 
   async knownAt(knownAtMs: number): Promise<Reflecting> {

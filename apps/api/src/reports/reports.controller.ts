@@ -2,18 +2,7 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import { invalid, Problem } from '#libs/platform/src/problem.js';
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import type { Query as ReportQuery } from '#libs/read-models/src/report-params.js';
-import {
-  listBreaches,
-  listClocks,
-  listDeals,
-  listDuplicates,
-  listLeads,
-  listLeadsById,
-  listQueue,
-  REPORT_NAMES,
-  runReport,
-  type ReportName,
-} from '#libs/read-models/src/reports.js';
+import { REPORT_NAMES, type ReportName } from '#libs/read-models/src/reports.js';
 import { Figures } from './figures.js';
 
 /** Reports and lists from the read models; parameters, figures and drill links are theirs (libs/read-models). */
@@ -28,47 +17,47 @@ export class ReportsController {
   report(@Param('report') name: string, @Query() query: ReportQuery): Promise<object> {
     if (!(REPORT_NAMES as readonly string[]).includes(name))
       throw new Problem('NOT_FOUND', `there is no report ${name}; there are ${REPORT_NAMES.join(', ')}`);
-    return this.figures.ask(query, (view, asked, context) => runReport(view, name as ReportName, asked, context));
+    return this.figures.ask('report', query, name as ReportName);
   }
 
   @Get('sla/clocks')
   clocks(@Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, listClocks);
+    return this.figures.ask('clocks', query);
   }
 
   @Get('sla/breaches')
   breaches(@Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, listBreaches);
+    return this.figures.ask('breaches', query);
   }
 
   @Get('deals')
   deals(@Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, listDeals);
+    return this.figures.ask('deals', query);
   }
 
   @Get('duplicates')
   duplicates(@Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, listDuplicates);
+    return this.figures.ask('duplicates', query);
   }
 
   @Get('queues/team/:teamId')
   teamQueue(@Param('teamId') teamId: string, @Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, (view, asked, context) => listQueue(view, asked, context, { teamId }));
+    return this.figures.ask('queue', query, { teamId });
   }
 
   @Get('queues/:ownerId')
   queue(@Param('ownerId') ownerId: string, @Query() query: ReportQuery): Promise<object> {
-    return this.figures.ask(query, (view, asked, context) => listQueue(view, asked, context, { ownerId }));
+    return this.figures.ask('queue', query, { ownerId });
   }
 
   @Get('leads')
   async leads(@Query() query: ReportQuery): Promise<object> {
     const { externalId, ...rest } = query;
-    if (externalId === undefined) return this.figures.ask(query, listLeads);
+    if (externalId === undefined) return this.figures.ask('leads', query);
     const [system = '', id = ''] = typeof externalId === 'string' ? externalId.split(/:(.*)/s) : [];
     if (system === '' || id === '') throw invalid('externalId', 'must be <system>:<id>');
     const holder = await this.claims.holder(this.claims.external(system, id));
     const leadIds = holder === null || holder.released ? [] : [holder.leadId];
-    return this.figures.ask(rest, (view, asked, context) => listLeadsById(view, leadIds, asked, context));
+    return this.figures.ask('leadsById', rest, leadIds);
   }
 }

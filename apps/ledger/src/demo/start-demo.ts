@@ -10,7 +10,7 @@ import type { Logger } from '#libs/platform/src/logging.js';
 import { runRole, type RunningRole } from '#libs/platform/src/run-role.js';
 import { environmentWithDotEnv, SettingsError, type Settings } from '#libs/platform/src/settings.js';
 import { masterKeyOf } from '#libs/privacy/src/master-key.js';
-import { announcement, runLedger } from '../start.js';
+import { announcement, type LedgerOptions, runLedger } from '../start.js';
 import { progress } from '../verbs/output.js';
 import { type History, simulateHistory } from './history.js';
 import { companyAfterwards, runPresent } from './present.js';
@@ -30,7 +30,7 @@ interface Mark {
   readonly complete: boolean;
 }
 
-export interface DemoOptions {
+export interface DemoOptions extends LedgerOptions {
   /** Default: the seed of the demo that is there, or one of the house. */
   readonly seed?: string;
   readonly days?: number;
@@ -94,7 +94,7 @@ export async function runDemo(
     await writeMark(dataDir, { ...mark, complete: true });
   }
 
-  const ledger = await runLedger(settings, logger);
+  const ledger = await runLedger(settings, logger, options);
   const clock = new SystemClock();
   const doors: Doors = {
     leads: ledger.app.get(LeadCommands, { strict: false }),
@@ -108,6 +108,7 @@ export async function runDemo(
   return {
     lines: announcement(ledger, settings),
     url: ledger.url,
+    failed: ledger.failed,
     stop: async () => {
       stopping.abort();
       await living;

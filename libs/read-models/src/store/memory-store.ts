@@ -147,6 +147,7 @@ class MemoryView implements ReadView, Content {
   private readonly scores = new Map<string, ScoreSet>();
   private readonly counts = new Map<string, Map<string, number>>();
   private position: Position | null = null;
+  private waiting: { readonly position: Position; readonly reached: () => void }[] = [];
   /** Partitions with many loose changes. */
   private readonly foldDue = new Set<Partition>();
   private isDirty = false;
@@ -168,12 +169,33 @@ class MemoryView implements ReadView, Content {
     return this.position;
   }
 
+  async reach(position: Position, withinMs: number): Promise<Position | null> {
+    await this.loaded;
+    if (this.position !== null && this.position >= position) return this.position;
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(() => {
+        this.waiting = this.waiting.filter((other) => other !== waiter);
+        resolve();
+      }, withinMs);
+      const waiter = {
+        position,
+        reached: () => {
+          clearTimeout(late);
+          resolve();
+        },
+      };
+      this.waiting.push(waiter);
+    });
+    return this.position;
+  }
+
   async commit(from: Position | null, to: Position, ops: readonly Op[]): Promise<void> {
     await this.loaded;
     if (this.position !== from) throw new CheckpointMoved(from, this.position);
     for (const op of ops) this.apply(op);
     this.position = to;
     this.isDirty = true;
+    if (this.waiting.length > 0) this.tellReached(to);
     if (this.foldDue.size > 0) await this.foldInSlices();
   }
 
@@ -324,6 +346,12 @@ class MemoryView implements ReadView, Content {
       default:
         op satisfies never;
     }
+  }
+
+  private tellReached(to: Position): void {
+    const { waiting } = this;
+    this.waiting = waiting.filter(({ position }) => position > to);
+    for (const { position, reached } of waiting) if (position <= to) reached();
   }
 
   private between(table: string, fromPart: string, toPart: string): [part: string, partition: Partition][] {

@@ -91,6 +91,19 @@ export function describeReadStore(
       expect(await view.checkpoint()).toBe('0002');
     });
 
+    it('tells who waits when the checkpoint is where he wants it, and after his time where else it is', async () => {
+      const view = freshView();
+      expect(await view.reach('0001', 0)).toBeNull();
+      const waiting = Promise.all([view.reach('0002', 20_000), view.reach('0001', 20_000)]);
+      const impatient = view.reach('0003', 30);
+      await view.commit(null, '0001', []);
+      await view.commit('0001', '0002', []);
+      expect((await waiting).every((position) => position === '0002' || position === '0001')).toBe(true);
+      expect((await waiting)[0]).toBe('0002');
+      expect(await impatient).toBe('0002');
+      expect(await view.reach('0001', 20_000)).toBe('0002');
+    });
+
     it('lists only partitions that hold a row, in order', async () => {
       const view = freshView();
       await view.commit(null, '0001', [

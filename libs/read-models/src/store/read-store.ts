@@ -40,6 +40,8 @@ export interface ReadView {
   readonly version: number;
   /** The log is folded in up to here; null: nothing yet. */
   checkpoint(): Promise<Position | null>;
+  /** The checkpoint as soon as it is at this position or beyond; after `withinMs` at the latest, wherever it is then. */
+  reach(position: Position, withinMs: number): Promise<Position | null>;
   /** All operations and the new checkpoint, or nothing. Throws `CheckpointMoved` when the checkpoint is not `from`. */
   commit(from: Position | null, to: Position, ops: readonly Op[]): Promise<void>;
   /** In the order of the keys; null where there is no row. */
@@ -71,7 +73,7 @@ export interface ReadView {
   clear(): Promise<void>;
 }
 
-/** Where read views live: in memory with a snapshot file, or in Redis. One contract suite for both. */
+/** Where read views live: in memory with a snapshot file, in Redis, or with another thread that has either. One contract suite. */
 export interface ReadStore {
   /** The same view for the same name and version; an unknown one begins empty. */
   open(name: string, version: number): ReadView;

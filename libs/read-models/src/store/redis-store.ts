@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, ReplyError } from 'ioredis';
 import type { Position } from '#libs/event-log/src/event-log.js';
 import { contentDigest, type Content } from './content-digest.js';
@@ -77,6 +78,7 @@ const COMMIT_SHA = createHash('sha1').update(COMMIT).digest('hex');
 const GROUP_VALUES = 2_000;
 const UNLINK_KEYS = 500;
 const ACTIVE_KEY = 'll:active';
+const LOOK_AGAIN_MS = 10;
 
 /** Replies with which a server says "not now" rather than "never". */
 const UNAVAILABLE_REPLY =
@@ -238,6 +240,15 @@ class RedisView implements ReadView, Content {
 
   checkpoint(): Promise<Position | null> {
     return this.store.send<string | null>('GET', `${this.prefix}checkpoint`);
+  }
+
+  async reach(position: Position, withinMs: number): Promise<Position | null> {
+    const deadline = performance.now() + withinMs;
+    for (;;) {
+      const found = await this.checkpoint();
+      if ((found !== null && found >= position) || performance.now() >= deadline) return found;
+      await sleep(LOOK_AGAIN_MS);
+    }
   }
 
   async commit(from: Position | null, to: Position, ops: readonly Op[]): Promise<void> {
