@@ -150,62 +150,55 @@ export interface Distribution {
 }
 
 /** So many different totals are counted in a table; more are sorted. */
-const TABLE = 8_000_000;
+const TABLE = 4_000_000;
 
 export function distributionOf({ of }: Outcomes, maxMp: Float64Array): Distribution {
   let low = Infinity;
   let high = -Infinity;
-  const never: [negative: number, positive: number] = [0, 0];
   for (let lead = 0; lead < of.length; lead++) {
-    const outcome = of[lead]!;
-    if (outcome !== OUTCOME.positive && outcome !== OUTCOME.negative) continue;
     const mp = maxMp[lead]!;
-    if (mp === -Infinity) {
-      never[outcome === OUTCOME.positive ? 1 : 0] += 1;
-      continue;
-    }
+    if (mp === -Infinity || !isJudged(of[lead]!)) continue;
     if (mp < low) low = mp;
     if (mp > high) high = mp;
   }
-  const found = high - low < TABLE ? counted(of, maxMp, low, high) : sorted(of, maxMp);
-  if (never[0] + never[1] > 0) found.unshift([-Infinity, never[1], never[0]]);
-  return {
-    mp: Float64Array.from(found, ([mp]) => mp),
-    positives: Uint32Array.from(found, ([, positives]) => positives),
-    negatives: Uint32Array.from(found, ([, , negatives]) => negatives),
-  };
+  const values = high - low < TABLE ? null : distinct(of, maxMp);
+  // Place 0 is that of leads that were never eligible.
+  const places = values === null ? Math.max(0, high - low + 1) : values.length;
+  const placeOf =
+    values === null
+      ? (mp: number) => mp - low + 1
+      : (
+          (known) => (mp: number) =>
+            known.get(mp)!
+        )(new Map(Array.from(values, (mp, at) => [mp, at + 1])));
+  const [positives, negatives] = [new Uint32Array(places + 1), new Uint32Array(places + 1)];
+  for (let lead = 0; lead < of.length; lead++) {
+    const outcome = of[lead]!;
+    if (!isJudged(outcome)) continue;
+    const mp = maxMp[lead]!;
+    const place = mp === -Infinity ? 0 : placeOf(mp);
+    if (outcome === OUTCOME.positive) positives[place]! += 1;
+    else negatives[place]! += 1;
+  }
+  let found = 0;
+  const mps = new Float64Array(places + 1);
+  for (let place = 0; place <= places; place++) {
+    if (positives[place]! + negatives[place]! === 0) continue;
+    mps[found] = place === 0 ? -Infinity : values === null ? low + place - 1 : values[place - 1]!;
+    positives[found] = positives[place]!;
+    negatives[found] = negatives[place]!;
+    found += 1;
+  }
+  return { mp: mps.slice(0, found), positives: positives.slice(0, found), negatives: negatives.slice(0, found) };
 }
 
-type Row = [mp: number, positives: number, negatives: number];
+const isJudged = (outcome: number): boolean => outcome === OUTCOME.positive || outcome === OUTCOME.negative;
 
-function counted(of: Uint8Array, maxMp: Float64Array, low: number, high: number): Row[] {
-  if (high < low) return [];
-  const positives = new Uint32Array(high - low + 1);
-  const negatives = new Uint32Array(high - low + 1);
-  for (let lead = 0; lead < of.length; lead++) {
-    const mp = maxMp[lead]!;
-    if (mp === -Infinity) continue;
-    if (of[lead] === OUTCOME.positive) positives[mp - low]! += 1;
-    else if (of[lead] === OUTCOME.negative) negatives[mp - low]! += 1;
-  }
-  const rows: Row[] = [];
-  for (let at = 0; at < positives.length; at++) {
-    if (positives[at]! + negatives[at]! > 0) rows.push([low + at, positives[at]!, negatives[at]!]);
-  }
-  return rows;
-}
-
-function sorted(of: Uint8Array, maxMp: Float64Array): Row[] {
-  const byMp = new Map<number, Row>();
-  for (let lead = 0; lead < of.length; lead++) {
-    const mp = maxMp[lead]!;
-    const isPositive = of[lead] === OUTCOME.positive;
-    if (mp === -Infinity || (!isPositive && of[lead] !== OUTCOME.negative)) continue;
-    let row = byMp.get(mp);
-    if (row === undefined) byMp.set(mp, (row = [mp, 0, 0]));
-    row[isPositive ? 1 : 2] += 1;
-  }
-  return [...byMp.values()].sort(([a], [b]) => a - b);
+function distinct(of: Uint8Array, maxMp: Float64Array): Float64Array {
+  const all = new Set<number>();
+  for (let lead = 0; lead < of.length; lead++)
+    if (maxMp[lead]! !== -Infinity && isJudged(of[lead]!)) all.add(maxMp[lead]!);
+  return Float64Array.from(all).sort();
 }
 
 const sum = (numbers: Uint32Array): number => {
@@ -315,19 +308,8 @@ export interface Changes {
   /** Flagged now and not before, and the other way round, by lead index. */
   readonly gained: readonly number[];
   readonly lost: readonly number[];
+  readonly shift: Shift;
 }
-
-/** Of the whole population, mature or not. */
-export function changesOf({ of }: Outcomes, beforeAtS: Flags, nowAtS: Flags): Changes {
-  const [gained, lost]: [number[], number[]] = [[], []];
-  for (let lead = 0; lead < of.length; lead++) {
-    if (of[lead] === OUTCOME.outside) continue;
-    if (beforeAtS[lead] === 0 && nowAtS[lead] !== 0) gained.push(lead);
-    else if (beforeAtS[lead] !== 0 && nowAtS[lead] === 0) lost.push(lead);
-  }
-  return { gained, lost };
-}
-
 export interface Shift {
   /** Leads that both flagged. */
   readonly leads: number;
@@ -339,17 +321,22 @@ export interface Shift {
 
 const DAY_S = 86_400;
 
-export function shiftOf({ of }: Outcomes, beforeAtS: Flags, nowAtS: Flags): Shift {
-  let leads = 0;
-  const seconds = new Float64Array(of.length);
+/** Of the whole population, mature or not. */
+export function changesOf({ of }: Outcomes, beforeAtS: Flags, nowAtS: Flags): Changes {
+  const [gained, lost]: [number[], number[]] = [[], []];
+  const seconds = new Int32Array(of.length);
+  let both = 0;
   for (let lead = 0; lead < of.length; lead++) {
-    if (of[lead] !== OUTCOME.outside && beforeAtS[lead] !== 0 && nowAtS[lead] !== 0)
-      seconds[leads++] = nowAtS[lead]! - beforeAtS[lead]!;
+    if (of[lead] === OUTCOME.outside) continue;
+    const [before, now] = [beforeAtS[lead]!, nowAtS[lead]!];
+    if (now !== 0 && before !== 0) seconds[both++] = now - before;
+    else if (now !== 0) gained.push(lead);
+    else if (before !== 0) lost.push(lead);
   }
-  const ascending = seconds.subarray(0, leads).sort();
+  const ascending = seconds.subarray(0, both).sort();
   const days = (percent: number): number | null =>
-    leads === 0 ? null : Math.round((ascending[Math.max(1, Math.ceil((percent * leads) / 100)) - 1]! / DAY_S) * 10_000) / 10_000; // prettier-ignore
-  return { leads, p10: days(10), median: days(50), p90: days(90) };
+    both === 0 ? null : Math.round((ascending[Math.max(1, Math.ceil((percent * both) / 100)) - 1]! / DAY_S) * 10_000) / 10_000; // prettier-ignore
+  return { gained, lost, shift: { leads: both, p10: days(10), median: days(50), p90: days(90) } };
 }
 
 const WEEK_S = 7 * DAY_S;
@@ -358,17 +345,21 @@ const MONDAY_S = 4 * DAY_S;
 export const weekOf = (atS: number): number => Math.floor((atS - MONDAY_S) / WEEK_S);
 export const weekStartMs = (week: number): number => (week * WEEK_S + MONDAY_S) * 1000;
 
-/** Flagged leads of the population by ISO week (UTC), from the first week to the last. */
-export function weeksOf({ of }: Outcomes, flaggedAtS: Flags, fromS: number): { firstWeek: number; flagged: number[] } {
-  const firstWeek = weekOf(fromS);
-  const flagged: number[] = [];
+/** Flagged leads of the population by ISO week (UTC), from the first week of the window with any to the last. */
+export function weeksOf(
+  { of }: Outcomes,
+  flaggedAtS: Flags,
+  { asOfS, fromS }: ReplayScope,
+): { firstWeek: number; flagged: number[] } {
+  const first = weekOf(fromS);
+  const flagged = new Uint32Array(Math.max(0, weekOf(asOfS) - first + 1));
   for (let lead = 0; lead < of.length; lead++) {
     const atS = flaggedAtS[lead]!;
-    if (atS === 0 || of[lead] === OUTCOME.outside) continue;
-    const week = weekOf(atS) - firstWeek;
-    flagged[week] = (flagged[week] ?? 0) + 1;
+    if (atS !== 0 && of[lead] !== OUTCOME.outside) flagged[weekOf(atS) - first]! += 1;
   }
-  return { firstWeek, flagged: Array.from(flagged, (count) => count ?? 0) };
+  const begin = Math.max(0, flagged.findIndex((count) => count > 0)); // prettier-ignore
+  const end = flagged.findLastIndex((count) => count > 0) + 1;
+  return { firstWeek: first + begin, flagged: Array.from(flagged.subarray(begin, end)) };
 }
 
 export interface Volume {
@@ -408,51 +399,84 @@ export function volumeOf(
 export interface Segment {
   /** null: leads that have none. */
   readonly value: string | null;
-  readonly quality: Quality;
+  readonly actual: Quality;
+  readonly candidate: Quality;
+}
+export interface Split {
+  readonly dimension: SegmentDimension;
+  /** Most leads first. */
+  readonly segments: readonly Segment[];
+  /** All values beyond the first fifty. */
+  readonly others: Omit<Segment, 'value'> | null;
 }
 
-/** So many values of a dimension are told apart, those with most leads. */
+/** So many values of a dimension are told apart. */
 const MOST_SEGMENTS = 50;
+const POSITIVE = 4;
+const BY_CANDIDATE = 2;
+const BY_ACTUAL = 1;
+const NOT_JUDGED = 8;
+const CELLS = 16;
 
-/** Quality by the values of one dimension, most leads first; the rest in `others`. */
-export function segmentsOf(
-  { of }: Outcomes,
-  flaggedAtS: Flags,
-  { dimensionValues, dimensions }: Pick<LeadColumns, 'dimensions' | 'dimensionValues'>,
-  dimension: SegmentDimension,
-): { readonly dimension: SegmentDimension; readonly segments: Segment[]; readonly others: Quality | null } {
-  const values = dimensionValues[dimension];
-  const codes = dimensions[dimension];
-  /** tn, fp, fn, tp of each value. */
-  const counts = new Uint32Array(values.length * 4);
+/** Each lead's outcome and flags as one number, so that every split counts them in one pass. */
+export function cellsOf({ of }: Outcomes, actualAtS: Flags, flaggedAtS: Flags): Uint8Array {
+  const cells = new Uint8Array(of.length);
   for (let lead = 0; lead < of.length; lead++) {
     const outcome = of[lead]!;
-    if (outcome !== OUTCOME.positive && outcome !== OUTCOME.negative) continue;
-    counts[codes[lead]! * 4 + (outcome === OUTCOME.positive ? 2 : 0) + (flaggedAtS[lead] === 0 ? 0 : 1)]! += 1;
+    cells[lead] = !isJudged(outcome)
+      ? NOT_JUDGED
+      : (outcome === OUTCOME.positive ? POSITIVE : 0) |
+        (flaggedAtS[lead] === 0 ? 0 : BY_CANDIDATE) |
+        (actualAtS[lead] === 0 ? 0 : BY_ACTUAL);
   }
-  const confusionAt = (code: number): Confusion => {
-    const [tn, fp, fn, tp] = counts.subarray(code * 4) as unknown as [number, number, number, number];
-    return { tp, fp, fn, tn };
-  };
+  return cells;
+}
+
+/** Quality of all together. */
+export function judgedBy(cells: Uint8Array): Omit<Segment, 'value'> {
+  const counts = new Uint32Array(CELLS);
+  for (let lead = 0; lead < cells.length; lead++) counts[cells[lead]!]! += 1;
+  return qualities(counts);
+}
+
+/** Quality by the values of one dimension. */
+export function splitOf(
+  cells: Uint8Array,
+  { dimensionValues, dimensions }: Pick<LeadColumns, 'dimensions' | 'dimensionValues'>,
+  dimension: SegmentDimension,
+): Split {
+  const values = dimensionValues[dimension];
+  const codes = dimensions[dimension];
+  const counts = new Uint32Array(values.length * CELLS);
+  for (let lead = 0; lead < cells.length; lead++) counts[codes[lead]! * CELLS + cells[lead]!]! += 1;
   const found = values
-    .map((value, code) => ({ value, ...confusionAt(code) }))
-    .filter(({ fn, fp, tn, tp }) => tp + fp + fn + tn > 0)
-    .sort((a, b) => b.tp + b.fp + b.fn + b.tn - (a.tp + a.fp + a.fn + a.tn));
+    .map((value, code) => ({ value, own: counts.subarray(code * CELLS, code * CELLS + NOT_JUDGED) }))
+    .map(({ own, value }) => ({ value, own, leads: sum(own) }))
+    .filter(({ leads }) => leads > 0)
+    .sort((a, b) => b.leads - a.leads);
   const rest = found.slice(MOST_SEGMENTS);
-  const together = (name: keyof Confusion) => rest.reduce((total, one) => total + one[name], 0);
+  const together = new Uint32Array(NOT_JUDGED).map((_, cell) => rest.reduce((total, { own }) => total + own[cell]!, 0));
   return {
     dimension,
-    segments: found
-      .slice(0, MOST_SEGMENTS)
-      .map(({ value, ...confusion }) => ({ value, quality: qualityOf(confusion) })),
-    others:
-      rest.length === 0
-        ? null
-        : qualityOf({ tp: together('tp'), fp: together('fp'), fn: together('fn'), tn: together('tn') }),
+    segments: found.slice(0, MOST_SEGMENTS).map(({ own, value }) => ({ value, ...qualities(own) })),
+    others: rest.length === 0 ? null : qualities(together),
   };
 }
 
-/** The actual marks as MQL of cycle 1 as far as they were known. `automatic`: only those that the score made. */
-export function actualFlags(leads: LeadColumns, { asOfS }: ReplayScope, automaticFlag: number): Flags {
-  return leads.mqlAtS.map((atS, lead) => (atS > asOfS || (leads.flags[lead]! & automaticFlag) !== automaticFlag ? 0 : atS)); // prettier-ignore
+function qualities(counts: Uint32Array): Omit<Segment, 'value'> {
+  const by = (flag: number): Quality => {
+    const count = (cell: number) => counts[cell]! + counts[cell | (flag ^ (BY_ACTUAL | BY_CANDIDATE))]!;
+    return qualityOf({ tp: count(POSITIVE | flag), fp: count(flag), fn: count(POSITIVE), tn: count(0) });
+  };
+  return { actual: by(BY_ACTUAL), candidate: by(BY_CANDIDATE) };
+}
+
+/** The actual marks as MQL of cycle 1 as far as they were known. `flag`: only those with that bit of `LEAD_FLAGS`; 0: all. */
+export function actualFlags({ flags, mqlAtS }: LeadColumns, { asOfS }: ReplayScope, flag: number): Flags {
+  const marked = new Uint32Array(mqlAtS.length);
+  for (let lead = 0; lead < marked.length; lead++) {
+    const atS = mqlAtS[lead]!;
+    if (atS <= asOfS && (flags[lead]! & flag) === flag) marked[lead] = atS;
+  }
+  return marked;
 }

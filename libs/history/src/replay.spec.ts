@@ -207,8 +207,12 @@ describe('the figures of a what-if', () => {
         const [candidate] = result.candidates as [ReplayResult['candidates'][number]];
         expect(candidate.quality).toEqual(quality(counted, flagged));
         expect(result.actual.quality).toEqual(quality(counted, marked));
-        for (const { quality: own, value } of candidate.segments[0]!.segments)
-          expect(own).toEqual(quality(counted.filter(({ source }) => source === value), flagged)); // prettier-ignore
+        const [split] = candidate.splits as [(typeof candidate.splits)[number]];
+        expect(split.segments.reduce((sum, { candidate: own }) => sum + own.leads, 0)).toBe(counted.length);
+        for (const { actual, candidate: own, value } of split.segments) {
+          const some = counted.filter(({ source }) => source === value);
+          expect([own, actual]).toEqual([quality(some, flagged), quality(some, marked)]);
+        }
 
         for (const row of candidate.sweep) {
           const { f1, flagged: flags, lift, precision, recall, tp } = quality(counted, ({ max }) => max !== null && max >= row.minTotal); // prettier-ignore

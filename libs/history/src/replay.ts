@@ -6,21 +6,23 @@ import type { ReplayOutput, ReplayScope } from './replay-model.js';
 import {
   actualFlags,
   aucOf,
+  cellsOf,
   changesOf,
   confusionOf,
   type Decile,
   decilesOf,
   distributionOf,
   type Flags,
+  judgedBy,
   type Label,
   OUTCOME_NAMES,
   type Outcomes,
   outcomesOf,
   type Quality,
   qualityOf,
-  segmentsOf,
   type Shift,
-  shiftOf,
+  type Split,
+  splitOf,
   type SweepRow,
   sweepOf,
   usualThresholds,
@@ -93,7 +95,7 @@ export interface CandidateResult {
   readonly deciles: readonly Decile[];
   readonly sweep: readonly SweepRow[];
   readonly volume: Volume;
-  readonly segments: readonly ReturnType<typeof segmentsOf>[];
+  readonly splits: readonly Split[];
   readonly changes: readonly ChangedLeads[];
   readonly flags: readonly ReplayFlag[];
 }
@@ -116,7 +118,6 @@ export interface ReplayResult {
     readonly quality: Quality;
     readonly automatic: Quality;
     readonly volume: Volume;
-    readonly segments: readonly ReturnType<typeof segmentsOf>[];
   };
   readonly candidates: readonly CandidateResult[];
   readonly flags: readonly ReplayFlag[];
@@ -162,7 +163,6 @@ export function judged(
   const actual = actualFlags(leads, scope, 0);
   const automatic = actualFlags(leads, scope, LEAD_FLAGS.markedAutomatically);
   const quality = qualityOf(confusionOf(outcomes, actual));
-  const segments = (flags: Flags) => request.by.map((dimension) => segmentsOf(outcomes, flags, leads, dimension));
   const flags: ReplayFlag[] = [];
   if (outcomes.population === 0) flags.push('NO_LEADS');
   else if (quality.leads === 0) flags.push('NO_MATURE_LEADS');
@@ -173,7 +173,8 @@ export function judged(
   const candidates = request.candidates.map(({ model, name }, n): NumberedCandidate => {
     const { crossedAtS, maxMp } = outputs[n]!;
     const distribution = distributionOf(outcomes, maxMp);
-    const own = qualityOf(confusionOf(outcomes, crossedAtS));
+    const cells = cellsOf(outcomes, actual, crossedAtS);
+    const own = judgedBy(cells).candidate;
     const { minTotal } = model.thresholds.mql;
     const others = n === 0 ? [] : [{ against: request.candidates[0]!.name, before: outputs[0]!.crossedAtS }];
     return {
@@ -186,12 +187,11 @@ export function judged(
       auc: aucOf(distribution),
       deciles: decilesOf(distribution),
       sweep: sweepOf(distribution, request.thresholds ?? usualThresholds(distribution, minTotal)),
-      weeks: weeksOf(outcomes, crossedAtS, scope.fromS),
-      segments: segments(crossedAtS),
+      weeks: weeksOf(outcomes, crossedAtS, scope),
+      splits: request.by.map((dimension) => splitOf(cells, leads, dimension)),
       changes: [{ against: 'actual', before: actual }, ...others].map(({ against, before }) => ({
         against,
         ...changedLeads(history, request, outcomes, model, outputs[n]!, before),
-        shift: shiftOf(outcomes, before, crossedAtS),
       })),
       flags: own.leads > 0 && own.flagged === 0 ? ['NOTHING_FLAGGED'] : [],
     };
@@ -207,8 +207,7 @@ export function judged(
     actual: {
       quality,
       automatic: qualityOf(confusionOf(outcomes, automatic)),
-      weeks: weeksOf(outcomes, actual, scope.fromS),
-      segments: segments(actual),
+      weeks: weeksOf(outcomes, actual, scope),
     },
     candidates,
     flags,
@@ -223,8 +222,8 @@ function changedLeads(
   model: CompiledModel,
   { crossedAtS, crossedStep, maxMp }: ReplayOutput,
   before: Flags,
-): { readonly gained: NumberedGroup; readonly lost: NumberedGroup } {
-  const { gained, lost } = changesOf(outcomes, before, crossedAtS);
+): { readonly gained: NumberedGroup; readonly lost: NumberedGroup; readonly shift: Shift } {
+  const { gained, lost, shift } = changesOf(outcomes, before, crossedAtS);
   const { asOfS } = scopeOf(request);
   const listedLead = (lead: number, atS: number, step: number) => {
     const { because, score } = explainedAfter(model, history, lead, step, TOP);
@@ -260,18 +259,27 @@ function changedLeads(
       const step = lastStepBy(history, lead, Math.min(atS, asOfS));
       return step === null ? null : listedLead(lead, atS, step);
     }),
+    shift,
   };
 }
 
 /** The `limit` leads with the greatest totals, in their order; of equals the earlier one. */
 function mostFirst(leads: readonly number[], maxMp: Float64Array, limit: number): number[] {
-  if (leads.length <= limit) return leads.toSorted((a, b) => maxMp[b]! - maxMp[a]! || a - b);
-  const totals = Float64Array.from(leads, (lead) => maxMp[lead]!).sort();
-  const least = totals[totals.length - limit]!;
-  return leads
-    .filter((lead) => maxMp[lead]! >= least)
-    .sort((a, b) => maxMp[b]! - maxMp[a]! || a - b)
-    .slice(0, limit);
+  const order = (a: number, b: number) => maxMp[b]! - maxMp[a]! || a - b;
+  let most: number[] = [];
+  let least = -Infinity;
+  const cut = () => {
+    most = most.sort(order).slice(0, limit);
+    if (most.length === limit && limit > 0) least = maxMp[most.at(-1)!]!;
+  };
+  for (const lead of leads) {
+    // Of equals those that are there already come first.
+    if (most.length >= limit && maxMp[lead]! <= least) continue;
+    most.push(lead);
+    if (most.length >= 2 * limit + 100) cut();
+  }
+  cut();
+  return most;
 }
 
 function caveatsOf({ horizonDays, label }: ReplayRequest, outcomes: Outcomes, quality: Quality): string[] {
