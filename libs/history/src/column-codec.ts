@@ -1,4 +1,3 @@
-import { deflateRawSync } from 'node:zlib';
 import type { Column, ColumnArray } from './table.js';
 
 /**
@@ -10,6 +9,8 @@ export interface ColumnForm {
   readonly all?: number | null;
   /** `before`: difference to the value of the row before; a number: to that column of the same row. Absent: the value itself. */
   readonly from?: 'before' | number;
+  /** What the first difference is to; 0 unless it is here. */
+  readonly base?: number;
   /** Bytes of a value; 0: eight bytes IEEE 754, of what is no whole number. */
   readonly width?: number;
   /** Some rows have no value: 0 is none, everything else is one more. */
@@ -21,169 +22,288 @@ export interface EncodedColumn {
   readonly planes: Uint8Array;
 }
 
+/** A column's values as they are encoded: whole numbers as u32, instants and numbers as f64. */
+export type WideColumn = Uint32Array | Float64Array;
+export const isWhole = ({ type }: Column): boolean => type !== 'instant' && type !== 'f64';
+export const widened = (column: Column, values: ColumnArray): WideColumn =>
+  isWhole(column) ? Uint32Array.from(values) : Float64Array.from(values);
+
 /** Rows that decide which prediction is taken. */
 const SAMPLE = 2048;
 const EXACT = 2 ** 50;
 
-/** `earlier`: the columns before this one, of the same rows. */
-export function encodeColumn(column: Column, values: Float64Array, earlier: readonly Earlier[]): EncodedColumn {
-  const { isWhole, hasGaps, isConstant } = lookAt(values);
-  const gaps = hasGaps ? { gaps: true as const } : {};
-  if (isConstant) {
-    const value = values[0] ?? 0;
-    return { form: { all: Number.isNaN(value) ? null : value }, planes: new Uint8Array(0) };
-  }
-  if (!isWhole) return { form: { width: 0 }, planes: ieeePlanes(values) };
-  let best: { from: ColumnForm['from']; bytes: number } = { from: undefined, bytes: Infinity };
-  for (const from of candidates(column, earlier)) {
-    const start = Math.max(0, (values.length - SAMPLE) >> 1);
-    const sample = residuals(column, values, from, earlier, hasGaps, start, Math.min(values.length, start + SAMPLE));
-    const bytes = deflateRawSync(planesOf(sample).planes, { level: 1 }).length;
-    if (bytes < best.bytes) best = { from, bytes };
-  }
-  const { planes, width } = planesOf(residuals(column, values, best.from, earlier, hasGaps, 0, values.length));
-  return { form: { ...(best.from === undefined ? {} : { from: best.from }), width, ...gaps }, planes };
-}
-
 export interface Earlier {
   readonly column: Column;
-  readonly values: Float64Array;
+  readonly values: WideColumn;
 }
 
-function candidates(column: Column, earlier: readonly Earlier[]): ColumnForm['from'][] {
-  if (column.type === 'u8') return [undefined];
-  const all: ColumnForm['from'][] = column.type === 'instant' ? ['before'] : [undefined, 'before'];
-  if (column.type === 'instant')
-    earlier.forEach((other, index) => {
-      if (other.column.type === 'instant') all.push(index);
-    });
+/** `earlier`: the columns before this one, of the same rows. */
+export function encodeColumn(column: Column, values: WideColumn, earlier: readonly Earlier[]): EncodedColumn {
+  return values instanceof Uint32Array ? encodeWhole(column, values) : encodeReal(column, values, earlier);
+}
+
+function encodeWhole(column: Column, values: Uint32Array): EncodedColumn {
+  if (isConstant(values)) return constant(values[0] ?? 0);
+  if (column.type !== 'u8') {
+    const [start, end] = sampleOf(values);
+    const differences = differencesOf(values.subarray(start, end), values[Math.max(0, start - 1)] as number);
+    if (costOf(differences) < costOf(values.subarray(start, end))) {
+      const base = values[0] as number;
+      return planesOfWhole(differencesOf(values, base), { from: 'before', base });
+    }
+  }
+  return planesOfWhole(values, {});
+}
+
+/** To the value before, modulo 2³², the sign in the lowest bit. */
+function differencesOf(values: Uint32Array, base: number): Uint32Array {
+  const out = new Uint32Array(values.length);
+  let before = base;
+  for (let row = 0; row < values.length; row += 1) {
+    const value = values[row] as number;
+    const difference = (value - before) | 0;
+    out[row] = (difference << 1) ^ (difference >> 31);
+    before = value;
+  }
+  return out;
+}
+
+function planesOfWhole(numbers: Uint32Array, form: ColumnForm): EncodedColumn {
+  let high = 0;
+  for (const number of numbers) if (number > high) high = number;
+  const width = high < 0x100 ? 1 : high < 0x10000 ? 2 : high < 0x1000000 ? 3 : 4;
+  const rows = numbers.length;
+  const planes = new Uint8Array(width * rows);
+  for (let plane = 0; plane < width; plane += 1) {
+    const at = plane * rows;
+    const shift = 8 * plane;
+    for (let row = 0; row < rows; row += 1) planes[at + row] = (numbers[row] as number) >>> shift;
+  }
+  return { form: { ...form, width }, planes };
+}
+
+function encodeReal(column: Column, values: Float64Array, earlier: readonly Earlier[]): EncodedColumn {
+  let isExact = true;
+  let hasGaps = false;
+  for (const value of values) {
+    if (Number.isNaN(value)) hasGaps = true;
+    else if (!Number.isInteger(value) || value > EXACT || value < -EXACT) isExact = false;
+  }
+  if (isConstant(values)) return constant(values[0] ?? 0);
+  if (!isExact) return { form: { width: 0 }, planes: ieeePlanes(values) };
+  const gaps = hasGaps ? { gaps: true as const } : {};
+  const [start, end] = sampleOf(values);
+  let best: Differences = { base: 0 };
+  let least = Infinity;
+  for (const from of candidates(column, values, earlier)) {
+    const cost = costOf(residuals(values, from, hasGaps, start, end));
+    if (cost < least) {
+      least = cost;
+      best = from;
+    }
+  }
+  const { from, base } = best;
+  const form = { ...(from === undefined ? {} : { from }), ...(base === 0 ? {} : { base }), ...gaps };
+  return planesOfReal(residuals(values, best, hasGaps, 0, values.length), form);
+}
+
+interface Differences {
+  readonly from?: 'before' | number;
+  readonly base: number;
+  readonly other?: Float64Array;
+}
+
+function candidates({ type }: Column, values: Float64Array, earlier: readonly Earlier[]): Differences[] {
+  const base = values.find((value) => !Number.isNaN(value)) ?? 0;
+  const all: Differences[] = type === 'instant' ? [] : [{ base: 0 }];
+  all.push({ from: 'before', base });
+  if (type !== 'instant') return all;
+  for (const [index, { column, values: other }] of earlier.entries())
+    if (column.type === 'instant' && other instanceof Float64Array) all.push({ from: index, base: 0, other });
   return all;
 }
 
-function lookAt(values: Float64Array): { isWhole: boolean; hasGaps: boolean; isConstant: boolean } {
-  let isWhole = true;
-  let hasGaps = false;
-  let isConstant = true;
-  const first = values[0] as number;
-  for (const value of values) {
-    if (Number.isNaN(value)) hasGaps = true;
-    else if (!Number.isInteger(value) || value > EXACT || value < -EXACT) isWhole = false;
-    if (!Object.is(value, first)) isConstant = false;
-  }
-  return { isWhole, hasGaps, isConstant };
-}
-
-/** Non-negative whole numbers of the rows [start, end). A difference to nothing is one to 0 or to the last value there was. */
+/** Non-negative whole numbers of the rows [start, end), the sign in the lowest bit. A difference to nothing is one to 0. */
 function residuals(
-  column: Column,
   values: Float64Array,
-  from: ColumnForm['from'],
-  earlier: readonly Earlier[],
+  { base, from, other }: Differences,
   hasGaps: boolean,
   start: number,
   end: number,
 ): Float64Array {
   const out = new Float64Array(end - start);
-  const other = typeof from === 'number' ? (earlier[from] as Earlier).values : null;
   const gap = hasGaps ? 1 : 0;
-  const signed = isSigned(column, from);
-  let before = 0;
+  let before = start === 0 ? base : (values[start - 1] as number);
+  if (Number.isNaN(before)) before = base;
   for (let row = start; row < end; row += 1) {
     const value = values[row] as number;
-    if (hasGaps && Number.isNaN(value)) continue;
+    if (Number.isNaN(value)) continue;
     let rest = value;
-    if (other !== null) {
-      const base = other[row] as number;
-      rest -= Number.isNaN(base) ? 0 : base;
+    if (other !== undefined) {
+      const known = other[row] as number;
+      if (!Number.isNaN(known)) rest -= known;
     } else if (from === 'before') {
       rest -= before;
       before = value;
     }
-    out[row - start] = (signed ? (rest < 0 ? -2 * rest - 1 : 2 * rest) : rest) + gap;
+    out[row - start] = (rest < 0 ? -2 * rest - 1 : 2 * rest) + gap;
   }
   return out;
 }
 
-const isSigned = ({ type }: Column, from: ColumnForm['from']): boolean =>
-  from !== undefined || type === 'instant' || type === 'f64';
-
-function planesOf(numbers: Float64Array): { planes: Uint8Array; width: number } {
+function planesOfReal(numbers: Float64Array, form: ColumnForm): EncodedColumn {
   let high = 0;
   for (const number of numbers) if (number > high) high = number;
-  let width = 1;
+  if (high < 2 ** 32) return planesOfWhole(Uint32Array.from(numbers), form);
+  let width = 5;
   while (high >= 2 ** (8 * width)) width += 1;
   const rows = numbers.length;
   const planes = new Uint8Array(width * rows);
   for (let row = 0; row < rows; row += 1) {
     const number = numbers[row] as number;
     const low = number >>> 0;
-    planes[row] = low;
-    if (width === 1) continue;
-    planes[rows + row] = low >>> 8;
-    if (width === 2) continue;
-    planes[2 * rows + row] = low >>> 16;
-    if (width > 3) planes[3 * rows + row] = low >>> 24;
-    if (width > 4) {
-      let rest = (number - low) / 2 ** 32;
-      for (let plane = 4; plane < width; plane += 1, rest = Math.floor(rest / 256)) planes[plane * rows + row] = rest;
+    let rest = (number - low) / 2 ** 32;
+    for (let plane = 0; plane < 4; plane += 1) planes[plane * rows + row] = low >>> (8 * plane);
+    for (let plane = 4; plane < width; plane += 1) {
+      planes[plane * rows + row] = rest;
+      rest = Math.floor(rest / 256);
     }
   }
-  return { planes, width };
+  return { form: { ...form, width }, planes };
+}
+
+const constant = (value: number): EncodedColumn => ({
+  form: { all: Number.isNaN(value) ? null : value },
+  planes: new Uint8Array(0),
+});
+
+function isConstant(values: WideColumn): boolean {
+  const first = values[0];
+  for (const value of values) if (!Object.is(value, first)) return false;
+  return true;
+}
+
+function sampleOf({ length }: WideColumn): [start: number, end: number] {
+  const start = Math.max(0, (length - SAMPLE) >> 1);
+  return [start, Math.min(length, start + SAMPLE)];
+}
+
+/** Bits, about: what repeats costs nothing. */
+function costOf(numbers: WideColumn): number {
+  let bits = 0;
+  let before = -1;
+  for (const number of numbers) {
+    if (number !== before) bits += 1 + (number < 2 ** 32 ? 32 - Math.clz32(number) : Math.log2(number));
+    before = number;
+  }
+  return bits;
 }
 
 /** Writes the column's rows into `target` from `at` on. `earlier`: the columns before, their rows at the same places. */
 export function decodeColumn(
   column: Column,
-  { all, from, gaps, width = 1 }: ColumnForm,
+  form: ColumnForm,
   planes: Uint8Array,
   target: ColumnArray,
   at: number,
   rows: number,
   earlier: readonly ColumnArray[],
 ): void {
+  const { all, from, width = 1 } = form;
   if (all !== undefined) {
     target.fill(all ?? NaN, at, at + rows);
     return;
   }
   if (planes.length !== rows * (width === 0 ? 8 : width)) throw new RangeError(`${column.name} has not ${rows} rows`);
-  if (width === 0) {
-    target.set(ieeeNumbers(planes, rows), at);
-    return;
+  if (width === 0) target.set(ieeeNumbers(planes, rows), at);
+  else if (target instanceof Float64Array) {
+    const other = typeof from === 'number' ? earlier[from] : undefined;
+    decodeReal(form, planes, target, at, rows, other instanceof Float64Array ? other : null);
+  } else if (from === undefined && width === 1) target.set(planes, at);
+  else {
+    // Straight into the target where it is wide enough.
+    const numbers = target instanceof Uint32Array ? target.subarray(at, at + rows) : new Uint32Array(rows);
+    joinPlanes(planes, width, numbers);
+    if (from === 'before') addUp(numbers, form.base ?? 0);
+    if (!(target instanceof Uint32Array)) target.set(numbers, at);
   }
-  const gap = gaps ? 1 : 0;
-  const signed = isSigned(column, from);
-  if (width === 1 && gap === 0 && !signed) {
-    target.set(planes, at);
-    return;
+}
+
+function joinPlanes(planes: Uint8Array, width: number, into: Uint32Array): void {
+  const rows = into.length;
+  const two = 2 * rows;
+  const three = 3 * rows;
+  if (width === 1) into.set(planes);
+  else if (width === 2)
+    for (let row = 0; row < rows; row += 1) into[row] = (planes[row] as number) | ((planes[rows + row] as number) << 8);
+  else if (width === 3)
+    for (let row = 0; row < rows; row += 1)
+      into[row] =
+        (planes[row] as number) | ((planes[rows + row] as number) << 8) | ((planes[two + row] as number) << 16);
+  else
+    for (let row = 0; row < rows; row += 1)
+      into[row] =
+        (planes[row] as number) |
+        ((planes[rows + row] as number) << 8) |
+        ((planes[two + row] as number) << 16) |
+        ((planes[three + row] as number) << 24);
+}
+
+function addUp(numbers: Uint32Array, base: number): void {
+  let before = base | 0;
+  for (let row = 0; row < numbers.length; row += 1) {
+    const number = numbers[row] as number;
+    before = (before + ((number >>> 1) ^ -(number & 1))) | 0;
+    numbers[row] = before;
   }
-  const other = typeof from === 'number' ? earlier[from] : undefined;
-  const cumulative = from === 'before';
-  let before = 0;
-  for (let row = 0; row < rows; row += 1) {
-    let number = planes[row] as number;
-    if (width > 1) number += (planes[rows + row] as number) * 0x100;
-    if (width > 2) number += (planes[2 * rows + row] as number) * 0x10000;
-    if (width > 3) {
-      let unit = 0x1000000;
-      for (let plane = 3; plane < width; plane += 1, unit *= 256)
-        number += (planes[plane * rows + row] as number) * unit;
-    }
-    if (gap === 1) {
-      if (number === 0) {
-        target[at + row] = NaN;
-        continue;
+}
+
+function decodeReal(
+  { base = 0, from, gaps, width = 1 }: ColumnForm,
+  planes: Uint8Array,
+  target: Float64Array,
+  at: number,
+  rows: number,
+  other: Float64Array | null,
+): void {
+  if (width <= 4) {
+    const numbers = new Uint32Array(rows);
+    joinPlanes(planes, width, numbers);
+    for (let row = 0; row < rows; row += 1) {
+      let number = numbers[row] as number;
+      if (gaps === true) {
+        if (number === 0) {
+          target[at + row] = NaN;
+          continue;
+        }
+        number -= 1;
       }
-      number -= 1;
+      const half = number >>> 1;
+      target[at + row] = (number & 1) === 1 ? -half - 1 : half;
     }
-    if (signed) number = number % 2 === 0 ? number / 2 : -(number + 1) / 2;
-    if (cumulative) {
-      number += before;
-      before = number;
-    } else if (other !== undefined) {
-      const base = other[at + row] as number;
-      number += Number.isNaN(base) ? 0 : base;
+  } else {
+    for (let row = 0; row < rows; row += 1) {
+      let number = 0;
+      for (let plane = width - 1; plane >= 0; plane -= 1)
+        number = number * 256 + (planes[plane * rows + row] as number);
+      if (gaps === true) number -= 1;
+      if (number < 0) target[at + row] = NaN;
+      else target[at + row] = number % 2 === 0 ? number / 2 : -(number + 1) / 2;
     }
-    target[at + row] = number;
+  }
+  if (other !== null) {
+    for (let row = at; row < at + rows; row += 1) {
+      const known = other[row] as number;
+      if (known === known) target[row] = (target[row] as number) + known;
+    }
+  } else if (from === 'before') {
+    let before = base;
+    for (let row = at; row < at + rows; row += 1) {
+      const value = (target[row] as number) + before;
+      if (value !== value) continue;
+      target[row] = value;
+      before = value;
+    }
   }
 }
 

@@ -15,8 +15,5 @@ export interface Encoder {
 
 export interface EncoderContext {
   /** Events of one stream up to and with a revision: for the rare event that cannot be understood from itself. */
-  readStream(stream: string, toRevision: number): Promise<readonly RecordedEvent[]>;
+  readonly readStream: (stream: string, toRevision: number) => Promise<readonly RecordedEvent[]>;
 }
-
-/** Raised whenever an encoder gives other rows for the same events: the history is then written anew. */
-export const ENCODING_VERSION = 1;

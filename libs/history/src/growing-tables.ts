@@ -1,4 +1,5 @@
 import type { Position } from '#libs/event-log/src/event-log.js';
+import { isWhole, type WideColumn } from './column-codec.js';
 import { GrowingDictionary } from './dictionaries.js';
 import { LeadIndex } from './lead-index.js';
 import type { Column, ColumnArray, Columns, Dictionary, HistoryTables, RowSink, Table } from './table.js';
@@ -98,7 +99,7 @@ export class GrowingRows {
   #values: Float64Array;
 
   constructor(private readonly table: Table) {
-    this.#limits = Float64Array.from(table.columns, limitOf);
+    this.#limits = Float64Array.from(table.columns.map(limitOf));
     this.#values = new Float64Array(table.columns.length * 256);
   }
 
@@ -124,10 +125,11 @@ export class GrowingRows {
   }
 
   /** One column's values of the rows [from, to), which are here. */
-  column(index: number, from: number, to: number): Float64Array {
+  column(index: number, from: number, to: number): WideColumn {
     const width = this.#limits.length;
     const all = this.#values;
-    const values = new Float64Array(to - from);
+    const isWholeColumn = isWhole(this.table.columns[index] as Column);
+    const values = isWholeColumn ? new Uint32Array(to - from) : new Float64Array(to - from);
     for (let row = 0, at = (from - this.begin) * width + index; row < values.length; row += 1, at += width)
       values[row] = all[at] as number;
     return values;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Position } from '#libs/event-log/src/event-log.js';
+import { widened } from './column-codec.js';
 import type { DictionaryValue } from './dictionaries.js';
 import { type Extent, GrowingTables } from './growing-tables.js';
 import { HeldHistory } from './held-history.js';
@@ -17,7 +18,7 @@ import {
   syncDirectory,
   writeSegment,
 } from './segment-file.js';
-import type { HistoryTables, RowSink, Table } from './table.js';
+import type { Column, ColumnArray, HistoryTables, RowSink, Table } from './table.js';
 
 export interface HistoryStoreOptions {
   readonly directory: string;
@@ -117,6 +118,21 @@ export class HistoryStore {
       events: this.#segments.reduce((sum, { header }) => sum + header.events, 0),
       pendingEvents: this.#pendingEvents,
     };
+  }
+
+  /** Compressed bytes in segments, by table and column. */
+  get sizes(): ReadonlyMap<string, number> {
+    const sizes = new Map<string, number>();
+    const add = (name: string, bytes: number): void => void sizes.set(name, (sizes.get(name) ?? 0) + bytes);
+    for (const { header } of this.#segments) {
+      add('lead ids', header.leads.length);
+      add('dictionaries', header.dictionaries.length);
+      for (const table of this.#options.tables)
+        header.tables[table.name]?.columns.forEach(({ length }, index) =>
+          add(`${table.name}.${table.columns[index]?.name}`, length),
+        );
+    }
+    return sizes;
   }
 
   /** Where rows are added; they count once `advance` was called. Another one after `onMoved`. */
@@ -353,7 +369,11 @@ export class HistoryStore {
       tables: (async function* (): AsyncGenerator<NewRows> {
         for (const table of tables) {
           const { columns, rows } = await readTable(parts, table);
-          yield { table, rows, column: (index) => Float64Array.from(columns[index] ?? []) };
+          yield {
+            table,
+            rows,
+            column: (index) => widened(table.columns[index] as Column, columns[index] as ColumnArray),
+          };
         }
       })(),
     };

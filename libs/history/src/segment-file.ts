@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import type { Position } from '#libs/event-log/src/event-log.js';
-import { type ColumnForm, decodeColumn, type Earlier, encodeColumn } from './column-codec.js';
+import { type ColumnForm, decodeColumn, type Earlier, encodeColumn, type WideColumn } from './column-codec.js';
 import type { DictionaryValue } from './dictionaries.js';
 import { type GrowingTables, highestCode, newColumn } from './growing-tables.js';
 import type { LeadIndex } from './lead-index.js';
@@ -58,7 +58,7 @@ export interface NewSegment extends Pick<SegmentHeader, 'schema' | 'log' | 'from
 export interface NewRows {
   readonly table: Table;
   readonly rows: number;
-  column(index: number): Float64Array;
+  column(index: number): WideColumn;
 }
 
 export interface SegmentFile {
