@@ -49,7 +49,7 @@ interface Running extends ReplayedClock {
   readonly clock: number;
   /** The move of the lead it was started after; 0: none. */
   readonly sinceMove: number;
-  readonly startRevision: number;
+  isMetAtStart: boolean;
   endedByMove: number;
 }
 
@@ -177,7 +177,7 @@ export class LeadClocks {
       if (promiseRevision < factRevision) {
         promise += 1;
         if (this.#promise.recordedAt[promiseRow]! > this.asOfMs) continue;
-        this.#promised(lead, promiseRow);
+        this.#promised(lead, promiseRow, factRow);
       } else {
         fact += 1;
         if (this.#fact.recordedAt[factRow]! > this.asOfMs) continue;
@@ -211,7 +211,7 @@ export class LeadClocks {
     this.#expected = [];
   }
 
-  #promised(lead: number, row: number): void {
+  #promised(lead: number, row: number, next: number): void {
     const columns = this.#promise;
     const { agreement, calendar, clockType } = this.history.names;
     const nowMs = columns.recordedAt[row]!;
@@ -259,11 +259,19 @@ export class LeadClocks {
       leadOwner: this.#owner,
       leadTeam: this.#team,
       sinceMove: this.#moves.at(-1)?.id ?? 0,
-      startRevision: columns.revision[row]!,
+      isMetAtStart: false,
       endedByMove: 0,
     };
     this.#clocks.push(started);
-    this.#pauseAtStart(started, startMs, nowMs);
+    // Stopped by what lay before it: the same step made the promise and kept it, and paused nothing.
+    const { fact, occurredAt, revision } = this.#fact;
+    const isMet =
+      next >= 0 &&
+      revision[next] === columns.revision[row]! + 1 &&
+      occurredAt[next] === startMs &&
+      this.history.factOf[fact[next]!] === 'stopped';
+    if (isMet) started.isMetAtStart = true;
+    else this.#pauseAtStart(started, startMs, nowMs);
   }
 
   /** A promise made while the lead is on hold or has asked for quiet begins with a pause. */
@@ -395,8 +403,9 @@ export class LeadClocks {
         if (recorded.stoppedBy === evidence) {
           inForce?.restop(atMs, evidence);
           candidate?.restop(atMs, evidence);
-        } else if (columns.revision[row] === known.startRevision + 1 && atMs === inForce?.startedAtMs) {
-          inForce.meet(evidence);
+        } else if (known.isMetAtStart) {
+          known.isMetAtStart = false;
+          inForce?.meet(evidence);
           candidate?.meet(evidence);
         } else {
           const noticed = !Number.isNaN(recorded.breachedAtMs);
@@ -494,6 +503,8 @@ export class LeadClocks {
       isOutBefore: this.#isOut,
     });
     this.#held = false;
+    const end = (clockType: ClockTypeName, endMs: number) =>
+      this.#endUnpromised(clockType, endMs, nowMs, false, this.#moved);
     const leaves = (columns.flags[row]! & FLAGS.leaves) !== 0;
     if (leaves && !this.#isOut) this.#cycleSinceMs = atMs;
     this.#isOut = leaves;
@@ -503,20 +514,20 @@ export class LeadClocks {
       case 'MarkedMQL':
       case 'MarkedPQL':
       case 'MarkedServiceQualified':
-        return this.#endUnpromised('recycle_reengagement', atMs, nowMs);
+        return end('recycle_reengagement', atMs);
       case 'AcceptedBySales':
-        this.#endUnpromised('handoff_response', atMs, nowMs);
+        end('handoff_response', atMs);
         this.#contactFromMs = this.#handedOffAtMs;
         return this.#expect('first_contact', row, atMs, this.#firstContactSince(this.#handedOffAtMs));
       case 'RejectedBySales':
-        this.#endUnpromised('handoff_response', atMs, nowMs);
+        end('handoff_response', atMs);
         return this.#expect('recycle_reengagement', row, atMs);
       case 'QualificationWithdrawn':
-        return this.#endUnpromised('handoff_response', Number.NaN, nowMs);
+        return end('handoff_response', Number.NaN);
       case 'MarkedSQL': {
         const accepts = (columns.flags[row]! & FLAGS.implicitAcceptance) !== 0;
-        this.#endUnpromised('handoff_response', accepts ? atMs : Number.NaN, nowMs);
-        this.#endUnpromised('recycle_reengagement', atMs, nowMs);
+        end('handoff_response', accepts ? atMs : Number.NaN);
+        end('recycle_reengagement', atMs);
         // Who skips acceptance promises the first contact from there on, unless the cycle has one (T10).
         if ((columns.flags[row]! & FLAGS.skipped) === 0) return;
         this.#contactFromMs = this.#cycleSinceMs;
@@ -525,8 +536,8 @@ export class LeadClocks {
         return;
       }
       case 'RecycledNotReady':
-        this.#endUnpromised('handoff_response', Number.NaN, nowMs);
-        this.#endUnpromised('first_contact', Number.NaN, nowMs);
+        end('handoff_response', Number.NaN);
+        end('first_contact', Number.NaN);
         return this.#expect('recycle_reengagement', row, atMs);
       case 'DealWon':
         return this.#expect('post_sale_followup', row, atMs);
@@ -534,7 +545,7 @@ export class LeadClocks {
       case 'MarkedJunk':
       case 'DealLost':
       case 'MergedInto':
-        for (const clockType of CLOCK_TYPES) this.#endUnpromised(clockType, Number.NaN, nowMs);
+        for (const clockType of CLOCK_TYPES) end(clockType, Number.NaN);
         return;
       default:
         return;
@@ -624,7 +635,7 @@ export class LeadClocks {
       if (terms === null) continue;
       const candidate = new ClockRun(terms, startMs, owner, team);
       const sinceMove = this.#moves.at(-1)?.id ?? 0;
-      const nobody = { recorded: null, inForce: null, differs: false, clock: 0, startRevision: 0, endedByMove: 0 };
+      const nobody = { recorded: null, inForce: null, differs: false, clock: 0, isMetAtStart: false, endedByMove: 0 };
       const started: Running = {
         ...nobody,
         lead,
@@ -644,8 +655,9 @@ export class LeadClocks {
   /**
    * @param atMs of the fact that keeps the promise; NaN: it is cancelled
    * @param isSince whether it has to have happened since the promise
+   * @param moveId of the move that does it; 0: a fact does
    */
-  #endUnpromised(clockType: ClockTypeName, atMs: number, nowMs: number, isSince = false): void {
+  #endUnpromised(clockType: ClockTypeName, atMs: number, nowMs: number, isSince = false, moveId = 0): void {
     for (const one of this.#clocks) {
       if (one.recorded !== null || one.clockType !== clockType || one.candidate === null) continue;
       const { candidate } = one;
@@ -654,7 +666,7 @@ export class LeadClocks {
       else if (!isSince || atMs >= candidate.startedAtMs)
         candidate.stop(Math.max(atMs, candidate.startedAtMs), nowMs, 1, true);
       if (!wasOpen || candidate.isOpen) continue;
-      one.endedByMove = this.#moves.at(-1)?.id ?? 0;
+      one.endedByMove = moveId;
       this.#nameWhomItWasMetBy(one);
     }
   }
