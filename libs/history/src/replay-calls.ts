@@ -6,13 +6,16 @@ import { replayModel, type ReplayOutput, type ReplayScope } from './replay-model
 import { judged, type NumberedResult, type ReplayRequest } from './replay.js';
 import type { ScoringHistory } from './scoring-history.js';
 import type { ColumnArray, Dictionary, HistoryTables } from './table.js';
+import { tune, type TuningRequest, type TuningResult } from './tune.js';
+import { TuningError } from './tuning.js';
 
 /** What is asked of a replay thread: only what can be cloned, large arrays by sharing them. */
 export type ReplayCall =
   | { readonly do: 'build'; readonly tables: ClonedTables }
   | { readonly do: 'load'; readonly history: ScoringHistory }
   | { readonly do: 'kernel'; readonly candidate: ClonedCandidate; readonly scope: ReplayScope; readonly out: ReplayOutput; readonly control: Int32Array }
-  | { readonly do: 'judge'; readonly request: ClonedRequest; readonly outputs: readonly ReplayOutput[] }; // prettier-ignore
+  | { readonly do: 'judge'; readonly request: ClonedRequest; readonly outputs: readonly ReplayOutput[] }
+  | { readonly do: 'tune'; readonly request: TuningRequest; readonly active: ClonedCandidate | null; readonly compareWith: readonly ClonedCandidate[]; readonly control: Int32Array }; // prettier-ignore
 
 export interface ClonedCandidate {
   readonly name: string;
@@ -30,8 +33,12 @@ export interface ClonedTables {
   readonly tables: Readonly<Record<string, readonly ColumnArray[]>>;
 }
 
-/** Places in `control`: the next lead that nobody has taken, and whether all is to stop. */
+/** Places in `control`: the next lead that nobody has taken (of a tuning: thousandths that are done), and whether all is to stop. */
 export const CONTROL = { next: 0, stop: 1 } as const;
+/** A `TuningError` as it can be cloned. */
+export interface Refusal {
+  readonly refused: string;
+}
 /** Leads that a thread takes at once: some milliseconds. */
 const PIECE = 8192;
 /** Functions made for models last asked about stay compiled. */
@@ -54,6 +61,8 @@ export class ReplayCalls {
         return this.#run(call);
       case 'judge':
         return this.#judge(call);
+      case 'tune':
+        return this.#tune(call);
     }
   }
 
@@ -72,6 +81,20 @@ export class ReplayCalls {
   #judge({ outputs, request }: Extract<ReplayCall, { do: 'judge' }>): NumberedResult {
     const candidates = request.candidates.map((candidate) => ({ name: candidate.name, model: compiled(candidate) }));
     return judged(this.#loaded(), { ...request, candidates }, outputs);
+  }
+
+  #tune({ active, compareWith, control, request }: Extract<ReplayCall, { do: 'tune' }>): TuningResult | Refusal {
+    const named = (candidate: ClonedCandidate) => ({ name: candidate.name, model: compiled(candidate) });
+    const others = { active: active === null ? null : named(active), compareWith: compareWith.map(named) };
+    try {
+      return tune(this.#loaded(), request, others, (share) => {
+        Atomics.store(control, CONTROL.next, Math.floor(share * 1000));
+        if (Atomics.load(control, CONTROL.stop) !== 0) throw new Error('told to stop');
+      });
+    } catch (error) {
+      if (error instanceof TuningError) return { refused: error.message };
+      throw error;
+    }
   }
 
   #kernelOf(candidate: ClonedCandidate, history: ScoringHistory): ReplayKernel {

@@ -1,10 +1,19 @@
 import { Worker } from 'node:worker_threads';
-import { type ClonedCandidate, type ClonedTables, CONTROL, type ReplayCall, ReplayCalls } from './replay-calls.js';
+import {
+  type ClonedCandidate,
+  type ClonedTables,
+  CONTROL,
+  type Refusal,
+  type ReplayCall,
+  ReplayCalls,
+} from './replay-calls.js';
 import { replayOutput } from './replay-kernel.js';
 import type { ReplayOutput } from './replay-model.js';
 import { type Candidate, type NumberedResult, type ReplayRequest, scopeOf } from './replay.js';
 import type { ScoringHistory } from './scoring-history.js';
 import type { HistoryTables, Table } from './table.js';
+import type { TuningRequest, TuningResult } from './tune.js';
+import { TuningError } from './tuning.js';
 
 export interface ReplayRun {
   readonly signal?: AbortSignal | undefined;
@@ -74,6 +83,37 @@ export class ReplayThreads {
     return this.#working(async (hands) => {
       await this.#load(hands, history);
       return this.#look(hands, history, request, candidate, run);
+    });
+  }
+
+  /** Fits and tests a model. Rejects soon after `signal` aborts; @throws TuningError TOO_FEW_EXAMPLES */
+  async tune(
+    history: ScoringHistory,
+    request: TuningRequest,
+    others: { readonly active: Candidate | null; readonly compareWith: readonly Candidate[] },
+    { progress = () => undefined, signal }: ReplayRun = {},
+  ): Promise<TuningResult> {
+    return this.#working(async (hands) => {
+      signal?.throwIfAborted();
+      await this.#load(hands, history);
+      const control = new Int32Array(new SharedArrayBuffer(8));
+      const stop = () => Atomics.store(control, CONTROL.stop, 1);
+      signal?.addEventListener('abort', stop);
+      const timer = setInterval(() => progress(Atomics.load(control, CONTROL.next) / 1000), PROGRESS_EVERY_MS);
+      try {
+        const active = others.active === null ? null : clonedCandidate(others.active);
+        const compareWith = others.compareWith.map(clonedCandidate);
+        const call = { do: 'tune', request, active, compareWith, control } as const;
+        const answer = (await hands[0]!.ask(call)) as TuningResult | Refusal;
+        if ('refused' in answer) throw new TuningError(answer.refused);
+        return answer;
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw error;
+      } finally {
+        clearInterval(timer);
+        signal?.removeEventListener('abort', stop);
+      }
     });
   }
 

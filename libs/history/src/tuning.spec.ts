@@ -5,6 +5,7 @@ import { isProtected } from '#libs/scoring/src/facts.js';
 import { checkScoringModel } from '#libs/scoring/src/model.js';
 import { generatedHistory } from '../../../test/support/generated-history.js';
 import { aucOfScores } from './auc.js';
+import { ReplayThreads } from './replay-threads.js';
 import { type NamedModel, tune, type TuningRequest } from './tune.js';
 
 const history = generatedHistory({ leads: 24_000, seed: 7 });
@@ -131,5 +132,24 @@ describe('tuning where there is nothing to learn', () => {
     expect(() => tune(history, { ...request, ...change }, { active: standard, compareWith: [] })).toThrow(
       expect.objectContaining({ code: 'TOO_FEW_EXAMPLES' }),
     );
+  });
+});
+
+describe('tuning for who asks', () => {
+  const few = { ...request, halfLivesDays: [14] };
+  const threads = new ReplayThreads();
+
+  it('answers what the fit makes', async () => {
+    const others = { active: standard, compareWith: [] };
+    const answer = await threads.tune(history, few, others, {});
+    expect(answer).toEqual(tune(history, few, others));
+  });
+
+  it('tells a refusal as one, and stops when told to', async () => {
+    const others = { active: null, compareWith: [] };
+    const refused = threads.tune(history, { ...few, embargoDays: 5000 }, others);
+    await expect(refused).rejects.toMatchObject({ code: 'TOO_FEW_EXAMPLES' });
+    const stopped = threads.tune(history, few, others, { signal: AbortSignal.abort(new Error('enough')) });
+    await expect(stopped).rejects.toThrow('enough');
   });
 });
