@@ -30,6 +30,7 @@ export interface ProblemExtras {
 /** Codes that the platform itself answers with. A lead's own codes and their status live in libs/lead/src/errors.ts. */
 export const PLATFORM_STATUS = {
   VALIDATION_FAILED: 400,
+  WINDOW_INVALID: 400,
   UNAUTHENTICATED: 401,
   FORBIDDEN_ROLE: 403,
   NOT_FOUND: 404,
