@@ -27,10 +27,11 @@ type Told = readonly [
 
 /** Number: the capture. The rest: what was told. */
 export function challengeFacts(row: LeadRow): Fact[] {
+  if (!row.notes.some(({ kind }) => kind === 'goal' || kind === 'topic')) return [];
   const goals = notesOf(row.notes, 'goal');
   const topics = notesOf(row.notes, 'topic');
   const last = Math.max(goals.at(-1)?.atMs ?? -Infinity, topics.at(-1)?.atMs ?? -Infinity);
-  if (last === -Infinity || row.visits.length === 0) return [];
+  if (row.visits.length === 0) return [];
   const base = firstEnteredMs(row);
   const entries = (least: number): number[] =>
     row.visits.flatMap(({ state }, index) => (RANK[state] >= least ? [enteredMsOf(row, index) - base] : []));

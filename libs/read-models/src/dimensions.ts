@@ -76,20 +76,28 @@ const TRACK = DIMENSIONS.indexOf('nurtureTrack');
 /** The same dimensions but for the track. */
 export function withTrack(dims: Dims, track: string | null): Dims {
   if (dims.values[TRACK] === track) return dims;
-  return dimsOf(arrayOf(dims.values.map((value, index) => text(index === TRACK ? track : value))));
+  return dimsOf(`[${withoutEnd(dims.values.map((value, index) => text(index === TRACK ? track : value)).join(','))}]`);
 }
 
 /** Millions of facts hold it: none is 0, and those at the end are left out. */
 const text = (value: string | number | null): string => (value === null ? '0' : JSON.stringify(value));
-function arrayOf(texts: string[]): string {
-  while (texts.at(-1) === '0') texts.pop();
-  return `[${texts.join(',')}]`;
+function withoutEnd(texts: string): string {
+  let end = texts.length;
+  while (texts.endsWith(',0', end)) end -= 2;
+  return texts.slice(0, end);
 }
 
-function standingTexts(standing: Standing): string[] {
-  const { band, buyingIntent, grade, modelVersion, nurtureTrack, pipelineVersion, segment } = standing;
-  const scored = [band === USUAL.band ? null : band, grade === USUAL.grade ? null : grade];
-  return [pipelineVersion, modelVersion, ...scored, nurtureTrack, segment, buyingIntent].map(text);
+function standingText({
+  band,
+  buyingIntent,
+  grade,
+  modelVersion,
+  nurtureTrack,
+  pipelineVersion,
+  segment,
+}: Standing): string {
+  const scored = `${text(band === USUAL.band ? null : band)},${text(grade === USUAL.grade ? null : grade)}`;
+  return `${text(pipelineVersion)},${text(modelVersion)},${scored},${text(nurtureTrack)},${text(segment)},${text(buyingIntent)}`;
 }
 
 /**
@@ -102,13 +110,18 @@ export function dimensionText(
   owner: string | null,
   atMs: number | null = null,
 ): string {
-  row.memo.dims ??= [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, basisOf(row)]
+  const { memo, profile } = row;
+  memo.dims ??= [row.source, row.channel, row.campaign, row.leadType, row.country, row.captureMethod, basisOf(row)]
     .map(text)
     .join(',');
-  const { persona, icpResult } = row.profile;
-  const standing =
-    atMs === null ? (row.memo.standing ??= standingTexts(presentStanding(row))) : standingTexts(standingAt(row, atMs));
-  return arrayOf([row.memo.dims, text(team), text(owner), text(persona), text(icpResult), ...standing]);
+  const standings = (memo.standing ??= new Map<number | null, string>());
+  let standing = standings.get(atMs);
+  if (standing === undefined) {
+    standing = standingText(atMs === null ? presentStanding(row) : standingAt(row, atMs));
+    standings.set(atMs, standing);
+  }
+  const all = `${memo.dims},${text(team)},${text(owner)},${text(profile.persona)},${text(profile.icpResult)},${standing}`;
+  return `[${withoutEnd(all)}]`;
 }
 
 const days = new Map<number, string>();

@@ -46,6 +46,14 @@ export const BANDS = ['cold', 'warm', 'hot'] as const satisfies readonly LeadEve
 export const GRADES = ['A', 'B', 'C', 'D', 'U'] as const satisfies readonly LeadEventData<'LeadScored'>['grade'][];
 export const INTENTS = ['none', 'low', 'medium', 'high'] as const satisfies readonly LeadEventData<'BuyingIntentAssessed'>['level'][]; // prettier-ignore
 
+/** Events whose notes say how a lead stands: its score, what it wants, its nurture. */
+export const STANDING_TYPES: ReadonlySet<string> = new Set([
+  'LeadScored',
+  'BuyingIntentAssessed',
+  'EnrolledInNurture',
+  'NurtureExited',
+]);
+
 /** So many of each kind are kept, the last recorded ones: it bounds the row of a lead that a machine visits. */
 const MOST_KEPT = 256;
 

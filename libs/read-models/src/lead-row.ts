@@ -48,7 +48,7 @@ import {
   packMerges,
   recordMerge,
 } from './merges.js';
-import { type LeadNote, loadNotes, packNotes, recordNote } from './lead-notes.js';
+import { type LeadNote, loadNotes, packNotes, recordNote, STANDING_TYPES } from './lead-notes.js';
 import { loadSilence, packSilence, silenceAfter } from './silence-row.js';
 
 /**
@@ -95,7 +95,7 @@ export interface LeadRow {
   callBack: CallBack | null;
   merges: Merges;
   /** Derived and never packed: facts and their shared text, dropped by whatever event changes them. */
-  memo: { dims?: string; standing?: readonly string[]; facts?: readonly unknown[] };
+  memo: { dims?: string; standing?: Map<number | null, string>; facts?: readonly unknown[] };
 }
 
 /** type, id, role, onBehalfOf, source system. */
@@ -433,7 +433,7 @@ export function evolveRow(row: LeadRow, event: RecordedEvent): LeadRow {
   if (recordContact(row.contacts, event)) row.memo.facts = undefined;
   if (recordNote(row.notes, event)) {
     row.memo.facts = undefined;
-    row.memo.standing = undefined;
+    if (STANDING_TYPES.has(event.type)) row.memo.standing = undefined;
   }
   switch (event.type) {
     case 'CaptureRepeated':

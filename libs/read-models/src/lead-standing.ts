@@ -82,11 +82,12 @@ export function presentTrack({ notes }: LeadRow): string | null {
 }
 
 /** Enrolments as they happened. */
-export const enrolmentsOf = ({ notes }: LeadRow): { readonly atMs: number; readonly trackId: string }[] =>
-  notes
-    .filter(({ kind, says }) => kind === 'track' && says[0] !== null)
-    .map(({ atMs, says }) => ({ atMs, trackId: says[0] as string }))
-    .sort((a, b) => a.atMs - b.atMs);
+export function enrolmentsOf({ notes }: LeadRow): { readonly atMs: number; readonly trackId: string }[] {
+  const found: { readonly atMs: number; readonly trackId: string }[] = [];
+  for (const { atMs, kind, says } of notes)
+    if (kind === 'track' && says[0] !== null) found.push({ atMs, trackId: says[0] as string });
+  return found.sort((a, b) => a.atMs - b.atMs);
+}
 
 /** As libs/lead's `leadStatus` has it (spec §3.2). */
 export function rowStatus(row: LeadRow): LeadStatus | null {

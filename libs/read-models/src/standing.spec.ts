@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeadEvent, LeadEventData } from '#libs/lead/src/events.js';
 import { evolve } from '#libs/lead/src/evolve.js';
 import { initialLead, leadStatus } from '#libs/lead/src/state.js';
+import { funnelProjection } from './funnel-projection.js';
 import { at, Past, type PastLead, policyBook, viewOf } from './given-when-then.js';
 import type { Query } from './report-params.js';
 import { drillLeads, listLeads, listQueue, type ReportName, runReport } from './reports.js';
@@ -179,6 +180,29 @@ describe('figures by score, intent and version', () => {
       });
     await expect(listed({ 'filter[leadStatus]': 'busy' })).rejects.toMatchObject({ code: 'VALIDATION_FAILED' });
   });
+});
+
+it('the facts of a row that lives on are those of one that is loaded anew, after every event', () => {
+  const lead = enrolled(past.lead().captured(at('2018-03-01')), at('2018-03-02'), 'basics', 'dach');
+  offered(scored(lead, at('2018-03-03'), 'warm', 'B'), at('2018-03-04')).accepted(at('2018-03-05'));
+  lead.fact('NurtureExited', at('2018-03-05'), { trackId: 'basics', reason: 'qualified' });
+  lead.fact('BuyingIntentAssessed', at('2018-03-06'), { level: 'high', channel: 'phone' });
+  const late = lead.fact('LeadScored', at('2018-03-09'), { modelId: 'm', modelVersion: 2, total: 1, band: 'hot', grade: 'A' }); // prettier-ignore
+  lead.sql(at('2018-03-07')).opportunity(at('2018-03-08'), 1000);
+  const correction = { correctedEventId: late, old: '2018-03-09T00:00:00.000Z', new: '2018-03-02T00:00:00.000Z' };
+  lead.fact('OccurredAtCorrected', at('2018-03-10'), { ...correction, reason: 'typo', approvedBy: 'gil' });
+  lead.lost(at('2018-03-11'));
+  enrolled(lead, at('2018-03-12'), 'again');
+  lead.voided(at('2018-03-13'));
+  let row = funnelProjection.load(null, lead.leadId);
+  for (const event of past.events) {
+    row = funnelProjection.evolve(row, event);
+    const anew = funnelProjection.load(funnelProjection.pack(row), lead.leadId);
+    expect({ after: event.type, facts: funnelProjection.facts(row) }).toEqual({
+      after: event.type,
+      facts: funnelProjection.facts(anew),
+    });
+  }
 });
 
 describe('the list of leads', () => {
