@@ -1,4 +1,5 @@
 import { BEFORE_MQL } from '#libs/lead/src/decide-qualification.js';
+import { RANK, type LeadStateName } from '#libs/lead/src/states.js';
 import type { FitField } from '#libs/scoring/src/facts.js';
 import { behaviourOf, PURPOSES } from './encode-scoring.js';
 import { FIT_FIELD_NAMES, ProfileInterner } from './profile-interner.js';
@@ -8,10 +9,10 @@ import {
   GATES,
   IMPORTED,
   LEAD_FLAGS,
+  RESCORED,
   SEGMENT_DIMENSIONS,
   STARTS,
   STEP,
-  STEP_MASK,
   type LeadColumns,
   type ScoringHistory,
   type SegmentDimension,
@@ -102,7 +103,7 @@ interface Move {
   stands: boolean;
 }
 
-/** From here on sales has the lead, however that came about: what it does then is no longer its own. */
+/** From here on sales has the lead, however that came about: what it does then is told by how sales liked it (spec §5.6). */
 const SALES: ReadonlySet<string> = new Set([
   'HandedOffToSales',
   'AcceptedBySales',
@@ -131,6 +132,7 @@ class Folding {
   readonly #purposeOf: Uint8Array;
   readonly #stateGate: Uint8Array;
   readonly #factStateGate: Uint8Array;
+  readonly #reachesSql: Uint8Array;
   readonly #moveNames: readonly (string | null)[];
   readonly #merged: { readonly state: number; readonly fact: number };
   readonly #granted: number;
@@ -194,6 +196,7 @@ class Folding {
     });
     this.#stateGate = byCode(tables.dictionary(STATES), (name) => (MARKABLE.has(String(name)) ? 1 : 0));
     this.#factStateGate = byCode(facts, (name) => (MARKABLE.has(String(name)) ? 1 : 0));
+    this.#reachesSql = byCode(tables.dictionary(STATES), (name) => (RANK[name as LeadStateName] >= RANK.SQL ? 1 : 0));
     this.#moveNames = tables.dictionary(MOVES).values as readonly (string | null)[];
     this.#merged = { state: tables.dictionary(STATES).values.indexOf('MERGED'), fact: facts.values.indexOf('MERGED') };
     this.#granted = facts.values.indexOf('granted');
@@ -320,6 +323,9 @@ class Folding {
           break;
         case K.scored:
           this.#evaluated();
+          // By itself: under a new model.
+          if ((command & COMMAND.starts) !== 0)
+            this.#emit(STEP.facts | RESCORED, availableAtS, availableAtS, this.#profiles.profile());
           break;
         case K.behaviours_forgotten:
           this.#emit(STEP.restated, availableAtS, availableAtS, 0);
@@ -418,12 +424,11 @@ class Folding {
     if (!this.#scores) return;
     this.#scores = false;
     this.#tell();
-    const atS = this.#evaluatedAtS;
+    // Imported behind what happened later: as the behaviours, which count no earlier than the one before.
+    const atS = Math.max(this.#evaluatedAtS, this.#behavioursAtS);
     if (this.#count === this.#commandBegan) this.#emit(STEP.facts, atS, atS, this.#profiles.profile());
-    const last = this.#count - 1;
     // Steps told again stand at the instants they had, a move at that of its recording; the evaluation is of its own.
-    const isOfAnother = this.#steps.atS[last] !== atS && (this.#steps.kind[last]! & STEP_MASK) !== STEP.behaviour;
-    if (this.#wentBack || isOfAnother) this.#emit(STEP.gates, atS, atS, this.#toldGates);
+    else if (this.#steps.atS[this.#count - 1] !== atS) this.#emit(STEP.gates, atS, atS, this.#toldGates);
     this.#steps.kind[this.#count - 1]! |= this.#isImported ? EVALUATED | IMPORTED : EVALUATED;
   }
 
@@ -481,12 +486,11 @@ class Folding {
       if (SALES.has(name) && atStep < cut) cut = atStep;
       if (name === 'HandedOffToSales') earliest(out.handedOffAtS, occurredAtS);
       else if (name === 'RejectedBySales') earliest(out.rejectedAtS, occurredAtS);
-      else if (name === 'DealWon') earliest(out.wonAtS, occurredAtS);
-      else if (name === 'AcceptedBySales') earliest(out.acceptedAtS, occurredAtS);
-      else if (name === 'MarkedSQL') {
+      else if (name === 'AcceptedBySales' || (how & HOW.accepts) !== 0) earliest(out.acceptedAtS, occurredAtS);
+      if (name === 'DealWon') earliest(out.wonAtS, occurredAtS);
+      if (this.#reachesSql[this.#move.toState![row]!] !== 0 && name !== 'HandedOffToSales')
         earliest(out.sqlAtS, occurredAtS);
-        if ((how & HOW.accepts) !== 0) earliest(out.acceptedAtS, occurredAtS);
-      } else if (MARKS.has(name) && earliest(out.mqlAtS, occurredAtS)) {
+      if (MARKS.has(name) && earliest(out.mqlAtS, occurredAtS)) {
         const bit = LEAD_FLAGS.markedAutomatically;
         this.#flags[lead] = (how & HOW.automatic) !== 0 ? this.#flags[lead]! | bit : this.#flags[lead]! & ~bit;
       }
@@ -515,7 +519,7 @@ class Folding {
 
 const MARKS: ReadonlySet<string> = new Set(['MarkedMQL', 'MarkedPQL', 'MarkedServiceQualified']);
 /** T4; also MQL: another model might not have marked the lead yet. */
-const MARKABLE: ReadonlySet<string> = new Set([...BEFORE_MQL, 'MQL']);
+export const MARKABLE: ReadonlySet<string> = new Set([...BEFORE_MQL, 'MQL']);
 
 const byCode = ({ values }: Dictionary, valueOf: (name: string | number | boolean) => number): Uint8Array =>
   Uint8Array.from(values, (name) => (name === null ? 0 : valueOf(name)));

@@ -25,7 +25,10 @@ export interface LeadColumns {
   readonly cutStep: Uint32Array;
   /** Earliest capture. */
   readonly capturedAtS: Uint32Array;
-  /** First of each in cycle 1, by occurredAt; voided ones are none. */
+  /**
+   * First of each in cycle 1, by occurredAt; voided ones are none. Accepted: also implicitly. SQL: or whatever lies beyond it (spec §7.0
+   * reached).
+   */
   readonly mqlAtS: Uint32Array;
   readonly handedOffAtS: Uint32Array;
   readonly acceptedAtS: Uint32Array;
@@ -80,6 +83,8 @@ export const STEP = {
 } as const;
 export const STEP_MASK = 0x0f;
 export const EVALUATED = 0x80;
+/** The lead was scored under a model just activated, nothing else having happened: no place for a replay to evaluate. */
+export const RESCORED = 0x10;
 /** Added to the first step of each command: what was before it, was before the command. */
 export const STARTS = 0x20;
 /** Added beside EVALUATED in imported history, which the ledger itself never scored (spec §9.3). */

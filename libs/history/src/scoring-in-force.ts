@@ -5,7 +5,15 @@ import { pipelineOf } from '#libs/lead/src/decision.js';
 import type { LeadEvent, LeadEventData } from '#libs/lead/src/events.js';
 import { evolve } from '#libs/lead/src/evolve.js';
 import { factsOf, SCORED_FACTS } from '#libs/lead/src/scored-facts.js';
-import { mayBeProfiled, mayBeScored, scoreRecord, standingOf, type Standing } from '#libs/lead/src/scoring.js';
+import {
+  isSuppressed,
+  mayBeProfiled,
+  mayBeScored,
+  scoreRecord,
+  standingOf,
+  type Standing,
+} from '#libs/lead/src/scoring.js';
+import { failedHardCriteria } from '#libs/lead/src/icp.js';
 import { initialLead, type LeadState } from '#libs/lead/src/state.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { Behaviours, wholeSeconds } from '#libs/scoring/src/behaviours.js';
@@ -14,9 +22,20 @@ import type { FactValue, Facts } from '#libs/scoring/src/facts.js';
 import { FitMemo } from '#libs/scoring/src/fit-memo.js';
 import { ModelBook } from '#libs/scoring/src/model-book.js';
 import type { Scored } from '#libs/scoring/src/score.js';
+import { MARKABLE } from './build-scoring-history.js';
 import { storedLeadEvent } from './encode-scoring.js';
 import { FIT_FIELD_NAMES } from './profile-interner.js';
-import { EVALUATED, IMPORTED, STARTS, STEP, STEP_MASK, type ScoringHistory } from './scoring-history.js';
+import {
+  ALL_GATES,
+  EVALUATED,
+  GATES,
+  IMPORTED,
+  RESCORED,
+  STARTS,
+  STEP,
+  STEP_MASK,
+  type ScoringHistory,
+} from './scoring-history.js';
 
 /** What a replay of the models that were in force says otherwise than the log. */
 export interface ScoringDifference {
@@ -28,6 +47,7 @@ export interface ScoringDifference {
   readonly recorded: unknown;
   readonly replayed: unknown;
 }
+type Where = Pick<ScoringDifference, 'leadId' | 'revision' | 'at'>;
 export interface ScoringInForce {
   readonly leads: number;
   readonly evaluations: number;
@@ -78,12 +98,7 @@ class Report {
   #count = 0;
   readonly #shown: ScoringDifference[] = [];
 
-  differs(
-    where: Pick<ScoringDifference, 'leadId' | 'revision' | 'at'>,
-    what: string,
-    recorded: unknown,
-    replayed: unknown,
-  ): void {
+  differs(where: Where, what: string, recorded: unknown, replayed: unknown): void {
     if (this.#count++ < MOST_SHOWN) this.#shown.push({ ...where, what, recorded, replayed });
   }
 
@@ -137,6 +152,7 @@ class LeadReplay {
   #behaviours = new Behaviours();
   #facts: Facts = {};
   #memo = new FitMemo();
+  #gates = ALL_GATES;
   /** Next step that is not in `#behaviours` and `#facts`. */
   #step: number;
   readonly #end: number;
@@ -184,25 +200,37 @@ class LeadReplay {
     const fact = command.find(({ event }) => SCORED_FACTS.has(event.type));
 
     if (fact !== undefined) {
-      const evaluated = this.#nextEvaluation(imported);
-      if (evaluated === null) {
-        this.report.differs(where, 'evaluation', fact.event.type, 'no such step');
-      } else {
+      const evaluated = this.#next(imported ? EVALUATED | IMPORTED : EVALUATED);
+      if (evaluated === null) this.report.differs(where, 'evaluation', fact.event.type, 'no such step');
+      else {
         let start = evaluated;
         while ((this.history.steps.kind[start]! & STARTS) === 0) start -= 1;
         this.#advance(start);
         const was = this.#scored();
         this.#advance(evaluated + 1);
-        if (!imported) this.#evaluate(where, command, { before, was, fact });
+        const gates = gatesOf(this.#lead);
+        if (this.#gates !== gates) this.report.differs(where, 'gates', gates, this.#gates);
+        if (imported) this.#compareNothing(where, command);
+        else {
+          this.#compareInstant(where, evaluated, fact);
+          this.#evaluate(where, command, { before, was, fact });
+        }
       }
-    } else if (scoredAt >= 0) this.#evaluate(where, command, null);
+    } else if (scoredAt >= 0) {
+      const rescored = this.#next(RESCORED);
+      if (rescored === null) this.report.differs(where, 'evaluation', 'under a new model', 'no such step');
+      else {
+        this.#advance(rescored + 1);
+        this.#evaluate(where, command, null);
+      }
+    } else this.#compareNothing(where, command);
 
     if (scoredAt >= 0) for (const told of command.slice(scoredAt)) this.#fold(told, imported);
   }
 
   /** The lead is folded up to where the command was evaluated. `caused` null: under a new model. */
   #evaluate(
-    where: { readonly leadId: string; readonly revision: number; readonly at: string },
+    where: Where,
     command: readonly Told[],
     caused: { readonly before: LeadState; readonly was: ScoredNow; readonly fact: Told } | null,
   ): void {
@@ -258,12 +286,13 @@ class LeadReplay {
     this.#lead = evolve(this.#lead, event, { eventId, revision, recordedAtMs, imported });
   }
 
-  /** Null: the history has no further evaluation, or one of the other kind. */
-  #nextEvaluation(imported: boolean): number | null {
+  /** The next step at which the ledger evaluated, was rescored or was not asked; null: there is none, or one of another kind. */
+  #next(marks: number): number | null {
     const { kind } = this.history.steps;
-    let step = this.#step;
-    while (step < this.#end && (kind[step]! & EVALUATED) === 0) step += 1;
-    return step < this.#end && ((kind[step]! & IMPORTED) !== 0) === imported ? step : null;
+    const all = EVALUATED | IMPORTED | RESCORED;
+    for (let step = this.#step; step < this.#end; step++)
+      if ((kind[step]! & all) !== 0) return (kind[step]! & all) === marks ? step : null;
+    return null;
   }
 
   /** What the steps before `end` tell. */
@@ -295,6 +324,9 @@ class LeadReplay {
           this.#memo = new FitMemo();
           break;
         }
+        case STEP.gates:
+          this.#gates = value;
+          break;
         default:
       }
     }
@@ -307,6 +339,22 @@ class LeadReplay {
     return (model) => ({ behaviours, ...memo.of(model, () => facts) });
   }
 
+  /** Of a command that nothing was evaluated for. */
+  #compareNothing(where: Where, command: readonly Told[]): void {
+    const scored = command.find(({ event }) => event.type === 'LeadScored');
+    const done = doneBy(command);
+    if (scored !== undefined) this.report.differs(where, 'score', scored.event.data, undefined);
+    if (done !== null) this.report.differs(where, 'consequence', done.consequence, null);
+  }
+
+  #compareInstant(where: Where, step: number, fact: Told): void {
+    const atS = this.history.steps.atS[step]!;
+    const nowS = wholeSeconds(decidedAtMs(fact));
+    // A behaviour counts no earlier than the one before it, even where a clock went back.
+    if (atS !== nowS && (atS < nowS || this.#behaviours.latest?.atS !== atS))
+      this.report.differs(where, 'instant', nowS, atS);
+  }
+
   #compareFacts({ metadata: _, ...last }: RecordedEvent): void {
     const folded = factsOf(this.#lead);
     if (same(sorted(folded), sorted(this.#facts))) return;
@@ -314,6 +362,13 @@ class LeadReplay {
     this.report.differs(where, 'facts', folded, this.#facts);
   }
 }
+
+/** What the history says of what stands against a mark, as the lead itself has it. */
+const gatesOf = (lead: LeadState): number =>
+  (mayBeScored(lead) ? GATES.mayBeScored : 0) |
+  (failedHardCriteria(lead).length === 0 ? GATES.icp : 0) |
+  (isSuppressed(lead) ? 0 : GATES.notSuppressed) |
+  (MARKABLE.has(lead.state!) ? GATES.mayBeMarked : 0);
 
 type Recorded = LeadEventData<'LeadScored'>;
 type ScoredNow = (model: CompiledModel) => Scored;
