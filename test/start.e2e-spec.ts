@@ -257,6 +257,32 @@ describe('a ledger that ends', () => {
   }, 180_000);
 });
 
+describe('a ledger of which the thread of the read models dies', () => {
+  it('says so, exits 1, and has everything it acknowledged after the next start', async () => {
+    const folder = await dataDir();
+    const defect = join(folder, 'defect.mjs');
+    await writeFile(
+      defect,
+      `import { isMainThread, threadId } from 'node:worker_threads';
+       import { existsSync } from 'node:fs';
+       if (!isMainThread && threadId === 1) setInterval(() => {
+         if (existsSync(${JSON.stringify(join(folder, 'now'))})) throw new Error('a defect of this test');
+       }, 20);`,
+    );
+    const [node, ledger] = ledgerCommand() as [string, string];
+    const first = await Ledger.start(folder, {}, [node, '--import', defect, ledger]);
+    await captureThree(first, 'defect');
+    const before = await stock(first);
+    await writeFile(join(folder, 'now'), '');
+    expect(await first.ended).toBe(1);
+    expect(first.stderr).toContain('a defect of this test');
+    expect(first.stderr).toContain('start it again');
+    const second = await Ledger.start(folder);
+    expect(await stock(second)).toEqual(before);
+    expect(await second.end('SIGTERM')).toBe(0);
+  }, 180_000);
+});
+
 describe('the command line', () => {
   it('exits 2 for a verb that it does not know, and shows those it does', async () => {
     const ledger = new Ledger(['nonsense'], {});

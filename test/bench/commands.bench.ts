@@ -102,9 +102,12 @@ export const bench = {
       const rates: number[] = [];
       const p99s: number[] = [];
       const cpuUs: number[] = [];
+      const mainUs: number[] = [];
       for (let run = 0; run < RUNS; run += 1) {
         const cpuMs = ledger.cpuMs();
+        const mainMs = ledger.mainCpuMs();
         const result = await mixedCommands(ledger);
+        mainUs.push(((ledger.mainCpuMs() - mainMs) * 1000) / result.requests.total);
         cpuUs.push(((ledger.cpuMs() - cpuMs) * 1000) / result.requests.total);
         if (result.refused > 0 || result.errors > 0)
           throw new Error(`${result.refused} requests refused, ${result.errors} failed`);
@@ -112,17 +115,20 @@ export const bench = {
         p99s.push(result.latency.p99);
       }
       console.log(
-        `mixed commands, ${CONNECTIONS} connections: median ${Math.round(median(rates))}/s, p99 ${median(p99s)} ms, ${median(cpuUs).toFixed(0)} µs of processor time each (${RUNS} runs of ${SECONDS} s)`,
+        `mixed commands, ${CONNECTIONS} connections: median ${Math.round(median(rates))}/s, p99 ${median(p99s)} ms, ${median(cpuUs).toFixed(0)} µs of processor time each, ${median(mainUs).toFixed(0)} of them on the main thread (${RUNS} runs of ${SECONDS} s)`,
       );
       const batches: number[] = [];
       const batchCpuUs: number[] = [];
+      const batchMainUs: number[] = [];
       for (let run = 0; run < RUNS; run += 1) {
         const cpuMs = ledger.cpuMs();
+        const mainMs = ledger.mainCpuMs();
         batches.push(await batchPerSecond(ledger));
+        batchMainUs.push(((ledger.mainCpuMs() - mainMs) * 1000) / BATCH_LINES);
         batchCpuUs.push(((ledger.cpuMs() - cpuMs) * 1000) / BATCH_LINES);
       }
       console.log(
-        `capture + behaviour, NDJSON batch: median ${Math.round(median(batches))} commands/s (${RUNS} × ${BATCH_LINES} lines), ${median(batchCpuUs).toFixed(0)} µs of processor time each, ${(median(batches) / median(rates)).toFixed(1)} × single requests`,
+        `capture + behaviour, NDJSON batch: median ${Math.round(median(batches))} commands/s (${RUNS} × ${BATCH_LINES} lines), ${median(batchCpuUs).toFixed(0)} µs of processor time each, ${median(batchMainUs).toFixed(0)} of them on the main thread, ${(median(batches) / median(rates)).toFixed(1)} × single requests`,
       );
     } finally {
       await ledger.end('SIGKILL');

@@ -66,8 +66,12 @@ export class LedgerProcess {
 
   /** Processor time it has used since its start, ms, all threads (Linux: clock ticks of 10 ms). */
   cpuMs(): number {
-    const fields = readFileSync(`/proc/${this.child?.pid}/stat`, 'utf8').split(' ');
-    return (Number(fields[13]) + Number(fields[14])) * 10;
+    return cpuMsIn(`/proc/${this.child?.pid}/stat`);
+  }
+
+  /** Of that the main thread's, which commands and HTTP have. */
+  mainCpuMs(): number {
+    return cpuMsIn(`/proc/${this.child?.pid}/task/${this.child?.pid}/stat`);
   }
 
   /** NDJSON to a batch path. Throws unless every line was carried out. */
@@ -95,6 +99,11 @@ export class LedgerProcess {
     });
     return { status: response.status, body: await response.json() };
   }
+}
+
+function cpuMsIn(stat: string): number {
+  const fields = readFileSync(stat, 'utf8').split(' ');
+  return (Number(fields[13]) + Number(fields[14])) * 10;
 }
 
 export async function freePort(): Promise<number> {

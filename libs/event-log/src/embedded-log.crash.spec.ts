@@ -55,6 +55,53 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 `;
 
+/** As ASKED, and says what another thread that follows the log was delivered of it, and reads. */
+const FOLLOWED = `
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { EmbeddedLog } from './embedded-log.js';
+const clock = { nowMs: () => 0 };
+if (isMainThread) {
+  process.on('SIGXFSZ', () => {});
+  const dir = process.argv[2];
+  const log = await EmbeddedLog.open({ dir, clock });
+  const thread = new Worker(new URL(import.meta.url), { workerData: dir });
+  await once(thread, 'message');
+  let released;
+  thread.on('message', (message) => message === 'released' && released());
+  log.store.tell({
+    advance: (head) => thread.postMessage(['advance', head]),
+    release: () => new Promise((resolve) => { released = resolve; thread.postMessage(['release']); }),
+    resume: () => thread.postMessage(['resume']),
+  });
+  console.log('open');
+  for await (const line of createInterface({ input: process.stdin })) {
+    const events = [{ id: randomUUID(), type: 'Noted', data: { text: randomBytes(line / 2).toString('hex') }, metadata: {} }];
+    const outcome = await log.append({ stream: 's', expectedRevision: 'any', events }).then((r) => r.revision, (e) => e.code);
+    thread.postMessage(['tell', (await log.readStream('s')).length]);
+    for (let told; ; ) { [told] = await once(thread, 'message'); if (told !== 'released') { console.log(outcome + ' ' + told); break; } }
+  }
+} else {
+  const log = await EmbeddedLog.follow({ dir: workerData, clock });
+  let delivered = 0;
+  let waiting = () => {};
+  parentPort.on('message', async ([what, n]) => {
+    if (what === 'advance') log.store.advance(n);
+    else if (what === 'resume') log.store.resume();
+    else if (what === 'release') { await log.store.release(); parentPort.postMessage('released'); }
+    else {
+      while (delivered < n) await new Promise((resolve) => (waiting = resolve));
+      const refused = await log.append({ stream: 's', expectedRevision: 'any', events: [] }).then(() => 'taken', (e) => e.code);
+      parentPort.postMessage(delivered + ' ' + (await log.readStream('s')).length + ' ' + refused);
+    }
+  });
+  parentPort.postMessage('ready');
+  for await (const { events } of log.subscribe()) { delivered += events.length; waiting(); }
+}
+`;
+
 describe('the embedded log in processes of its own', () => {
   let code: string;
   const children: ChildProcess[] = [];
@@ -73,6 +120,7 @@ describe('the embedded log in processes of its own', () => {
     writeFileSync(join(code, 'writer.js'), WRITER);
     writeFileSync(join(code, 'holder.js'), HOLDER);
     writeFileSync(join(code, 'asked.js'), ASKED);
+    writeFileSync(join(code, 'followed.js'), FOLLOWED);
     symlinkSync(join(here, '../../../node_modules'), join(code, 'node_modules'));
   });
 
@@ -191,6 +239,28 @@ describe('the embedded log in processes of its own', () => {
       expect(await append(500_000)).toBe('STORE_UNAVAILABLE 1');
       limitFiles('unlimited');
       expect(await append(500_000)).toBe('1 2');
+      await killed(child);
+    },
+  );
+
+  (limited() ? it : it.skip)(
+    'is followed from another thread, which reads what is durable and writes nothing, also over a recovery',
+    async () => {
+      const { child, line } = start('followed.js', emptyDir());
+      const append = async (bytes: number): Promise<string> => {
+        child.stdin!.write(`${bytes}\n`);
+        return line();
+      };
+      const limitFiles = (bytes: string): unknown =>
+        execFileSync(LIMITER, [`--fsize=${bytes}:unlimited`, '--pid', String(child.pid)]);
+      expect(await line()).toBe('open');
+      expect(await append(1000)).toBe('0 1 1 STORE_UNAVAILABLE');
+      expect(await append(1000)).toBe('1 2 2 STORE_UNAVAILABLE');
+      limitFiles('100000');
+      expect(await append(500_000)).toBe('STORE_UNAVAILABLE 2 2 STORE_UNAVAILABLE');
+      limitFiles('unlimited');
+      expect(await append(500_000)).toBe('2 3 3 STORE_UNAVAILABLE');
+      expect(await append(1000)).toBe('3 4 4 STORE_UNAVAILABLE');
       await killed(child);
     },
   );
