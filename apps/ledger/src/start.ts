@@ -4,7 +4,7 @@ import { ApiModule } from '#apps/api/src/api.module.js';
 import { CommandsModule } from '#apps/api/src/commands/commands.module.js';
 import { close, listen } from '#apps/api/src/http-app.js';
 import { openResources, type Resources } from '#apps/api/src/resources.js';
-import type { Projections } from '#apps/projector/src/projections.js';
+import { HistoryModule } from '#apps/projector/src/history.module.js';
 import { ProjectorModule } from '#apps/projector/src/projector.module.js';
 import { WorkerModule } from '#apps/worker/src/worker.module.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
@@ -19,7 +19,7 @@ import { ReadThread } from './read-thread/read-thread.js';
 /** Every role in one process: what is computed from the log in a thread of its own. */
 @Module({})
 class LedgerModule {
-  static of(resources: Resources, projections: Projections): DynamicModule {
+  static of(resources: Resources, { history, projections }: Pick<ReadThread, 'history' | 'projections'>): DynamicModule {
     return {
       module: LedgerModule,
       imports: [
@@ -27,6 +27,7 @@ class LedgerModule {
         CommandsModule.of(resources.master, resources.policies),
         ApiModule,
         ProjectorModule.elsewhere(projections),
+        HistoryModule.elsewhere(history),
         WorkerModule.of({ testClock: resources.settings.testClock }),
       ],
     };
@@ -59,7 +60,7 @@ export async function runLedger(
     logger,
     async (opened) => (readThread = await ReadThread.start(opened, threadFlags)),
   );
-  const { failed, projections } = readThread as unknown as ReadThread;
+  const { failed, history, projections } = readThread as unknown as ReadThread;
   let wire: WireEndpoint | null = null;
   let app: NestFastifyApplication | null = null;
   /** In the order in which the one needs the other: who asks stops before who answers. */
@@ -70,7 +71,7 @@ export async function runLedger(
   };
   try {
     wire = await openWire(settings, resources);
-    app = await listen(LedgerModule.of(resources, projections), resources);
+    app = await listen(LedgerModule.of(resources, { history, projections }), resources);
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;

@@ -1,7 +1,10 @@
 import { runRole } from '#libs/platform/src/run-role.js';
 import { runApart } from '#apps/api/src/run-apart.js';
 import { HealthModule } from '#apps/api/src/health/health.module.js';
+import { HistoryModule } from './history.module.js';
 import { ProjectorModule } from './projector.module.js';
 
 /** One role as a process of its own: log → read models. Needs EVENTSTORE_URL and REDIS_URL. */
-await runRole('projector', (settings, logger) => runApart(settings, logger, [HealthModule, ProjectorModule.here()]));
+await runRole('projector', (settings, logger) =>
+  runApart(settings, logger, [HealthModule, ProjectorModule.here(), HistoryModule.here()]),
+);

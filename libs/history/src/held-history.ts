@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Position } from '#libs/event-log/src/event-log.js';
 import type { Extent, GrowingTables } from './growing-tables.js';
 import { readTable, rowsIn, type SegmentFile, SegmentUnreadable } from './segment-file.js';
+import { dictionariesOf, type SentTables } from './sent-tables.js';
 import type { Columns, Dictionary, HistoryTables, Table } from './table.js';
 
 /** The history at one moment: nothing of it changes while it is held, whatever is added or merged. */
@@ -50,6 +51,20 @@ export class HeldHistory {
       for (const table of tables) read.set(table.name, await readTable(this.segments, table, this.#tailOf(table)));
       return new ReadTables(this.position, this.names, this.extent.leads, read);
     });
+  }
+
+  /** The same for another thread. */
+  async send(tables: readonly Table[] = this.tables): Promise<SentTables> {
+    const read = await this.read(tables);
+    return {
+      position: this.position,
+      tables: tables.map((table) => [table.name, read.table(table)]),
+      dictionaries: dictionariesOf(tables).map((name) => [
+        name,
+        this.dictionary(name).values.slice(1, this.extent.dictionaries.get(name) ?? 1),
+      ]),
+      leads: this.names.leads.shared(this.extent.leads),
+    };
   }
 
   /** One table's rows, a segment's at a time. Throws SegmentUnreadable. */

@@ -7,6 +7,7 @@ import {
   type Position,
   type RecordedEvent,
 } from '#libs/event-log/src/event-log.js';
+import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
 import type { Encoder, EncoderContext } from './encoders.js';
 import { GrowingTables } from './growing-tables.js';
 import { HistoryDigest, type HeldHistory } from './held-history.js';
@@ -53,6 +54,8 @@ export interface HistoryVerification {
 
 /** A few ms of the event loop; others get their turn after each. */
 const BATCH = 250;
+/** So long a reader waits for a damaged segment to be written anew. */
+const REWRITE_MS = 60_000;
 const FIRST_BACK_OFF_MS = 100;
 const LAST_BACK_OFF_MS = 5_000;
 /** So many times `flushEvents` wait in memory for a full disk; then the history falls behind. */
@@ -131,33 +134,43 @@ export class HistoryKeeper {
     });
   }
 
-  /** Everything up to now; a damaged segment is written again first. To be released. */
-  hold(): HeldHistory {
-    return this.#options.store.hold();
-  }
-
-  /** These tables whole. Segments that turn out to be damaged are written again before, `timeoutMs` at most for each. */
-  async read(tables: readonly Table[] = this.tables, timeoutMs = 60_000): Promise<HistoryTables> {
+  /** What `use` makes of everything up to now; again when a segment turned out to be damaged, once it is written anew. */
+  async using<T>(use: (held: HeldHistory) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
-      const { position } = this;
+      const held = this.#options.store.hold();
       try {
-        return await this.#options.store.read(tables);
+        return await use(held);
       } catch (error) {
+        const { position } = held;
         if (!(error instanceof SegmentUnreadable) || attempt === 3 || position === null) throw error;
-        if (!(await this.caughtUp(position, timeoutMs))) throw error;
+        if (!(await this.caughtUp(position, REWRITE_MS))) throw error;
+      } finally {
+        await held.release();
       }
     }
   }
 
+  /** These tables whole. */
+  read(tables: readonly Table[] = this.tables): Promise<HistoryTables> {
+    return this.using((held) => held.read(tables));
+  }
+
   /** Encodes the log anew, in memory, and compares: what is kept must be what the log gives. */
-  async verify(): Promise<HistoryVerification> {
-    const held = this.hold();
-    try {
-      const { position } = held;
-      return { position, ...(await this.#compare(held, position)) };
-    } finally {
-      await held.release();
-    }
+  verify(): Promise<HistoryVerification> {
+    return this.using(async (held) => ({ position: held.position, ...(await this.#compare(held, held.position)) }));
+  }
+
+  /** Events that are not in yet, up to 1,000, and the age of the oldest. Reads the log. */
+  async lag(nowMs: number): Promise<{ readonly events: number; readonly seconds: number }> {
+    const after = this.#scannedTo;
+    const { events } = await this.#options.log.readAll({
+      ...(after === null ? {} : { after }),
+      filter: this.#filter,
+      limit: 1_000,
+    });
+    const [oldest] = events;
+    if (oldest === undefined) return { events: 0, seconds: 0 };
+    return { events: events.length, seconds: Math.max(0, (nowMs - effectiveRecordedAtMs(oldest)) / 1_000) };
   }
 
   async #compare(held: HeldHistory, until: Position | null): Promise<{ equal: boolean; kept: string; anew: string }> {
@@ -323,7 +336,7 @@ export class HistoryKeeper {
 }
 
 /** One uninterrupted reading of the log. */
-class Encoding {
+export class Encoding {
   #encoders: readonly Encoder[];
 
   constructor(

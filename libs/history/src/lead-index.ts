@@ -1,3 +1,5 @@
+import type { SentLeads } from './sent-leads.js';
+
 const FIRST_CAPACITY = 1024;
 
 /**
@@ -40,17 +42,24 @@ export class LeadIndex {
   }
 
   idAt(index: number): string {
-    const other = this.#otherIds.get(index);
-    if (other !== undefined) return other;
-    let hex = '';
-    for (let word = 4 * index; word < 4 * index + 4; word += 1)
-      hex += (this.#words[word] as number).toString(16).padStart(8, '0');
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+    return this.#otherIds.get(index) ?? uuidOf(this.#words, 4 * index);
   }
 
   /** Of the leads [from, to). */
   ids(from = 0, to = this.count): string[] {
     return Array.from({ length: to - from }, (_, n) => this.idAt(from + n));
+  }
+
+  /** The first of them in shared memory. */
+  shared(count: number): SentLeads {
+    const words = new Uint32Array(new SharedArrayBuffer(16 * count));
+    words.set(this.#words.subarray(0, 4 * count));
+    return { count, words, others: [...this.#otherIds].filter(([index]) => index < count) };
+  }
+
+  static idsOf({ count, others, words }: SentLeads): string[] {
+    const named = new Map(others);
+    return Array.from({ length: count }, (_, index) => named.get(index) ?? uuidOf(words, 4 * index));
   }
 
   /** As bytes: words of the leads [from, to), plane by plane, and the ids that have none. */
@@ -174,4 +183,10 @@ export class LeadIndex {
     }
     return true;
   }
+}
+
+function uuidOf(words: Uint32Array, at: number): string {
+  let hex = '';
+  for (let word = at; word < at + 4; word += 1) hex += (words[word] as number).toString(16).padStart(8, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }

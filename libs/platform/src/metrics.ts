@@ -37,6 +37,26 @@ export class Metrics {
     labelNames: ['view'] as const,
     registers: [this.registry],
   });
+  readonly historyLagEvents = new Gauge({
+    name: 'ledger_history_lag_events',
+    help: 'Events read from the log and not yet in the columnar history',
+    registers: [this.registry],
+  });
+  readonly historyLagSeconds = new Gauge({
+    name: 'ledger_history_lag_seconds',
+    help: 'Age of the oldest event that the columnar history does not hold; 0 when caught up',
+    registers: [this.registry],
+  });
+  readonly historySegments = new Gauge({
+    name: 'ledger_history_segments',
+    help: 'Segment files of the columnar history',
+    registers: [this.registry],
+  });
+  readonly historyBytes = new Gauge({
+    name: 'ledger_history_bytes',
+    help: 'Bytes in segment files of the columnar history',
+    registers: [this.registry],
+  });
   readonly sweeperHeartbeat = new Gauge({
     name: 'ledger_sweeper_heartbeat_timestamp_seconds',
     help: 'When the SLA sweeper last finished a round',

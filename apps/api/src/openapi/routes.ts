@@ -10,6 +10,7 @@ import { leadId, position } from '../query-fields.js';
 import { accountRoutes } from './account-routes.js';
 import { alertRoutes } from './alert-routes.js';
 import { configRoutes } from './config-routes.js';
+import { historyRoutes } from './history-routes.js';
 import { projectionRoutes } from './projection-routes.js';
 import { reportRoutes } from './report-routes.js';
 import { reviewRoutes } from './review-routes.js';
@@ -173,6 +174,7 @@ export const routes: readonly Route[] = [
     answers: { 200: { description: 'The revoked key', schema: keyCard, name: 'KeyCard' } },
   },
   ...configRoutes,
+  ...historyRoutes,
   ...projectionRoutes,
   ...testingRoutes,
   {

@@ -4,6 +4,7 @@ import { PastViews } from '#apps/api/src/reports/past-views.js';
 import type { Asked, QuestionName } from '#apps/api/src/reports/questions.js';
 import { ViewAnswers } from '#apps/api/src/reports/view-answers.js';
 import { Views } from '#apps/api/src/views.js';
+import { type History, RunningHistory } from '#apps/projector/src/history.js';
 import { type Projections, RunningProjections } from '#apps/projector/src/projections.js';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
@@ -25,6 +26,7 @@ export interface ReadSideCalls extends StoreQuestions {
   resume(): Promise<void>;
   answer(asked: Asked<QuestionName>): Promise<unknown>;
   projections(method: keyof Projections, args: readonly unknown[], nowMs: number): Promise<unknown>;
+  history(method: keyof History, args: readonly unknown[], nowMs: number): Promise<unknown>;
   /** Folds no more and writes the snapshot. */
   close(): Promise<void>;
 }
@@ -62,9 +64,15 @@ export function readSide(settings: ReadSideSettings, logger: PlainLogger): ReadS
       at(clock, nowMs);
       return (projections[method] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
     },
+    async history(method, args, nowMs) {
+      const { clock, history } = await opening;
+      at(clock, nowMs);
+      return (history[method] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
+    },
     async close() {
-      const { embedded, projections, store, stopFollowing } = await opening;
+      const { embedded, history, projections, store, stopFollowing } = await opening;
       await projections.stop();
+      await history.stop();
       await store.close();
       await stopFollowing();
       // The connection to another server ends with the thread.
@@ -80,6 +88,8 @@ async function open(settings: ReadSideSettings, logger: PlainLogger) {
   const policies = new Policies({ log, clock });
   const projections = new RunningProjections({ log, store, clock, logger });
   await projections.start();
+  const history = new RunningHistory({ log, dataDir: settings.dataDir, clock, logger });
+  await history.start();
   const stopping = new AbortController();
   const following = policies.follow(stopping.signal).catch((error: unknown) => {
     logger.error({ err: error }, 'the configuration is no longer followed by the read models; restart');
@@ -87,6 +97,7 @@ async function open(settings: ReadSideSettings, logger: PlainLogger) {
   return {
     clock,
     embedded,
+    history,
     projections,
     store,
     questions: storeAnswers(store),

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ReadSide, WriteSide } from '#apps/api/src/resources.js';
 import type { Answers } from '#apps/api/src/reports/questions.js';
+import type { History } from '#apps/projector/src/history.js';
 import type { Projections } from '#apps/projector/src/projections.js';
 import { EventLogError } from '#libs/event-log/src/event-log.js';
 import type { Follower } from '#libs/event-log/src/embedded-store.js';
@@ -44,6 +45,7 @@ export class ReadThread implements ReadSide {
   readonly store: ThreadStore;
   readonly answers: Answers;
   readonly projections: Projections;
+  readonly history: History;
   /** Resolves with the reason when the thread ends and nobody closed it. Whatever asks it fails with `StoreUnavailable` then. */
   readonly failed: Promise<Error>;
   readonly #worker: Worker;
@@ -84,6 +86,15 @@ export class ReadThread implements ReadSide {
       parked: (projection) => ask('parked', projection),
       retry: (projection, entity) => ask('retry', projection, entity),
       rebuild: (projection, waitMs) => ask('rebuild', projection, waitMs),
+    };
+    const tell = (method: keyof History, ...args: readonly unknown[]): Promise<never> =>
+      thread.call('history', method, args, clock.nowMs()) as Promise<never>;
+    this.history = {
+      status: () => tell('status'),
+      caughtUp: (...asked) => tell('caughtUp', ...asked),
+      send: (tables) => tell('send', tables),
+      verify: () => tell('verify'),
+      export: (what) => tell('export', what),
     };
   }
 
