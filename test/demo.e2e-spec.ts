@@ -8,9 +8,14 @@ import { simulateHistory, type History } from '#apps/ledger/src/demo/history.js'
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import type { RecordedEvent } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
+import { clockHistoryOf } from '#libs/history/src/clock-history.js';
+import { clocksEncoder } from '#libs/history/src/encode-clocks.js';
+import { GrowingTables } from '#libs/history/src/growing-tables.js';
+import { replaySla } from '#libs/history/src/sla-replay.js';
 import { SystemClock } from '#libs/platform/src/clock.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
+import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { masterKeyOf } from '#libs/privacy/src/master-key.js';
 import { REPORT_NAMES } from '#libs/read-models/src/reports.js';
 import { FROM_SOURCES } from './support/ledger-here.js';
@@ -56,6 +61,32 @@ describe('a simulated history', () => {
     expect(recorded[0]).toBe(UNTIL_MS - 61 * DAY_MS);
     expect(recorded.at(-1)).toBeLessThanOrEqual(UNTIL_MS);
     expect(recorded.at(-1)).toBeGreaterThan(UNTIL_MS - 2 * DAY_MS);
+  });
+
+  it('breaks and keeps its promises as the policies in force make of its facts', async () => {
+    const policies = new PolicyBook();
+    const tables = new GrowingTables();
+    const events = await eventsOf('first');
+    for (const event of events) {
+      policies.apply(event);
+      if (event.stream.startsWith('lead-')) void clocksEncoder.encode(event, tables);
+    }
+    const { check } = await replaySla(clockHistoryOf(tables), policies, {
+      fromMs: 0,
+      toMs: UNTIL_MS,
+      asOfMs: UNTIL_MS,
+      candidate: { calendars: new Map() },
+      limit: 0,
+    });
+    const recorded = (type: string) => events.filter((event) => event.type === type).length;
+    expect(check).toEqual({
+      clocks: recorded('SlaClockStarted'),
+      breaches: recorded('SlaBreached'),
+      differences: 0,
+      examples: [],
+    });
+    expect(check.clocks).toBeGreaterThan(100);
+    expect(check.breaches).toBeGreaterThan(5);
   });
 
   async function eventsOf(dir: string): Promise<RecordedEvent[]> {
