@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import request from 'supertest';
-import { runLedger, type RunningLedger } from '#apps/ledger/src/start.js';
+import type { RunningLedger } from '#apps/ledger/src/start.js';
 import { makeLogger } from '#libs/platform/src/logging.js';
 import { parseSettings } from '#libs/platform/src/settings.js';
 import { chromiumPath, startChromium } from './support/chromium.js';
+import { ledgerHere } from './support/ledger-here.js';
 
 const ADMIN_KEY = 'an-administrators-key-of-the-pages';
 const DESKTOP = { width: 1440, height: 900 };
@@ -25,7 +26,7 @@ beforeAll(async () => {
     LEDGER_ADMIN_KEY: ADMIN_KEY,
     LOG_LEVEL: 'silent',
   });
-  ledger = await runLedger(settings, makeLogger('silent', 'pages'));
+  ledger = await ledgerHere(settings, makeLogger('silent', 'pages'));
 }, 60_000);
 afterAll(async () => {
   await ledger?.stop();
@@ -148,11 +149,15 @@ if (executable === null) console.warn('no chromium on PATH: how the pages look i
     expect((await page.goto(ledger.signInUrl))?.status()).toBe(200);
     expect(await page.getByRole('heading').innerText()).toBe('You are in');
     expect(await page.locator('body').innerText()).toContain(ADMIN_KEY);
+    expect(await page.getByRole('link', { name: 'documentation' }).getAttribute('href')).toBe('/docs');
     await picture(page, 'sign-in-desktop');
     expect(await hiddenToTheRight(page)).toBe(0);
     await page.setViewportSize(PHONE);
     await picture(page, 'sign-in-phone');
     expect(await hiddenToTheRight(page)).toBe(0);
+    // The visit is worth the figures, too, for as long as its tab is open.
+    await page.getByRole('link', { name: 'how the funnel does' }).click();
+    await page.getByText('Qualified leads').waitFor();
     await page.close();
 
     for (const { name, context, width } of sizes()) {
@@ -166,5 +171,54 @@ if (executable === null) console.warn('no chromium on PATH: how the pages look i
       await again.close();
     }
     expect(complaints).toEqual([]);
+  }, 120_000);
+
+  it('tell how the funnel does, show the leads behind a number, and let nobody in without a key', async () => {
+    const command = async (path: string, body: object): Promise<void> => {
+      const answer = await request(ledger.url).post(path).set('authorization', `Bearer ${ADMIN_KEY}`).send(body);
+      expect([path, answer.body.code, answer.status < 300]).toEqual([path, undefined, true]);
+    };
+    const leadIds = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+    for (const leadId of leadIds) {
+      const consents = [{ purpose: 'email_marketing', basis: 'consent' }];
+      const person = { email: `${leadId}@example.org` };
+      await command('/v1/leads', {
+        leadId,
+        person,
+        source: { channel: 'search' },
+        consents,
+        interest: { kind: 'active' },
+      });
+    }
+    await command(`/v1/leads/${leadIds[0]}/mark-mql`, { reason: 'fits' });
+    for (const { name, context, width } of sizes()) {
+      const page = await context.newPage();
+      await page.goto(ledger.url);
+      await page.getByLabel('API key').fill('wrong');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      expect(await page.getByRole('alert').innerText()).toBe('This key is not known here.');
+      await picture(page, `console-key-${name}`);
+      await page.getByLabel('API key').fill(ADMIN_KEY);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      const toMql = page.getByRole('row', { name: 'LEAD MQL' });
+      await toMql.waitFor();
+      expect(await toMql.innerText()).toMatch(/1 of 3\s+33\.3 %/);
+      expect(await page.getByRole('heading', { level: 2 }).first().innerText()).toBe('Qualified leads');
+      expect(await page.getByRole('link', { name: 'API documentation' }).getAttribute('href')).toBe('/docs');
+      await picture(page, `console-${name}`);
+      expect([name, await page.evaluate('window.innerWidth')]).toEqual([name, width]);
+      expect([name, await hiddenToTheRight(page)]).toEqual([name, 0]);
+      await toMql.getByRole('button', { name: '3', exact: true }).click();
+      await page.getByRole('cell', { name: leadIds[2]! }).waitFor();
+      expect(await page.getByRole('row').count()).toBe(1 + 3);
+      await picture(page, `console-leads-${name}`);
+      expect([name, await hiddenToTheRight(page)]).toEqual([name, 0]);
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.reload();
+      await page.getByLabel('API key').waitFor();
+      await page.close();
+    }
+    // The browser tells of the refusal of the wrong key.
+    expect(complaints.filter((complaint) => !complaint.includes('401'))).toEqual([]);
   }, 120_000);
 });
