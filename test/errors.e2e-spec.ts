@@ -43,6 +43,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   UNKNOWN_CALENDAR: 'test/config.e2e-spec.ts',
   UNKNOWN_VERSION: 'test/config.e2e-spec.ts',
   VERSION_IMMUTABLE: 'test/config.e2e-spec.ts',
+  WINDOW_INVALID: 'test/known-at.e2e-spec.ts',
 };
 
 /** No client can bring these about on purpose: a bug of ours, a connection that says nothing for a long time. */

@@ -97,4 +97,64 @@ describe('figures as they were known', () => {
     const wrong = await admin.get('/v1/reports/stock?knownAt=yesterday');
     expect([wrong.status, wrong.body.code, wrong.body.fields[0].field]).toEqual([400, 'VALIDATION_FAILED', 'knownAt']);
   });
+
+  it('are tried under other scoring models, side by side, without a trace on any lead', async () => {
+    await setClock('2027-06-09T09:00:00Z');
+    const cara = await lead('cara@example.org');
+    await act(`/v1/leads/${cara}/behaviours`, { kind: 'pricing_page' });
+    await lead('dan@example.org');
+    await setClock('2028-02-01T09:00:00Z');
+    const key = async (role: string) =>
+      (await admin.call('POST', '/v1/keys', { body: { name: role, actorId: role, role, teams: [] } })).body.key;
+    const analyst = admin.as(await key('analyst'));
+    const lastOfLeads = () =>
+      ledger.log.readAll({ direction: 'backwards', limit: 1, filter: { streamPrefixes: ['lead-'] } });
+    const before = await lastOfLeads();
+
+    const document = {
+      name: 'Whoever looks at the prices',
+      behaviour: [{ id: 'prices', on: 'pricing_page', points: 10, halfLifeDays: 7 }],
+      grades: { A: 3, B: 2, C: 1 },
+      bands: { warm: 5, hot: 10 },
+      thresholds: { mql: { minTotal: 10 } },
+    };
+    const window = { from: '2027-06-01', to: '2027-07-01' };
+    const asked = { name: 'Prices?', models: ['active', { document }], window, by: ['channel'] };
+    const replay = (body: object, from = analyst) => from.call('POST', '/v1/replays?wait=30', { body });
+    const { body: run, status } = await replay(asked);
+    expect([status, run.status, run.error, run.progress]).toEqual([202, 'done', null, 1]);
+    // Bob is Ann by now.
+    expect(run.result.population).toEqual({ leads: 3, judged: 3, immature: 0, undecided: 0 });
+    expect(run.result.actual.quality.flagged).toBe(1);
+    expect(run.result.flags).toEqual(['NO_POSITIVES']);
+    const [active, prices] = run.result.candidates;
+    expect([active.name, active.quality.flagged, prices.name, prices.quality.flagged]).toEqual(['default 1', 0, 'Whoever looks at the prices', 1]); // prettier-ignore
+    const [{ gained, lost }] = prices.changes;
+    expect(gained.listed).toEqual([
+      { leadId: cara, at: '2027-06-09T09:00:00.000Z', outcome: 'negative', total: 10_000, grade: 'U', band: 'hot', maxTotal: 10_000, because: [{ ruleId: 'prices', mp: 10_000 }] },
+    ]); // prettier-ignore
+    expect([lost.leads, prices.splits[0].segments[0].value]).toEqual([1, 'search']);
+
+    // The same again, of the same past, is the same to the last figure.
+    const again = await replay({ ...asked, position: run.datasetPosition });
+    expect(again.body.resultSha256).toBe(run.resultSha256);
+    const listed = (await analyst.get('/v1/replays')).body.items;
+    expect(listed.map((item: { name: string }) => item.name)).toEqual(['Prices?', 'Prices?']);
+    expect((await analyst.call('DELETE', `/v1/replays/${run.id}`)).status).toBe(200);
+    expect((await analyst.get(`/v1/replays/${run.id}`)).status).toBe(404);
+    expect(await lastOfLeads()).toEqual(before);
+
+    const refusal = async (answer: Promise<{ status: number; body: { code: string; detail: string } }>) => {
+      const { body, status: refused } = await answer;
+      return [refused, body.code, body.detail];
+    };
+    const of = (changed: object) => replay({ ...asked, models: [{ document: { ...document, ...changed } }] });
+    const rule = { id: 'old', on: 'bounce', points: -5, halfLifeDays: 3 };
+    expect(await refusal(of({ penalty: [rule] }))).toEqual([400, 'MODEL_INVALID', expect.stringContaining('rule old')]);
+    const gender = { id: 'his', when: [{ field: 'gender', equals: 'm' }], points: 5 };
+    expect(await refusal(of({ fit: [gender] }))).toEqual([400, 'PROTECTED_ATTRIBUTE', expect.stringContaining('rule his')]); // prettier-ignore
+    const ahead = { from: '2027-06-01', to: '2030-01-01' };
+    expect(await refusal(replay({ ...asked, window: ahead }))).toEqual([400, 'WINDOW_INVALID', expect.any(String)]);
+    expect((await refusal(replay(asked, admin.as(await key('sdr')))))[1]).toBe('FORBIDDEN_ROLE');
+  });
 });

@@ -6,6 +6,7 @@ import { close, listen } from '#apps/api/src/http-app.js';
 import { openResources, type Resources } from '#apps/api/src/resources.js';
 import { HistoryModule } from '#apps/projector/src/history.module.js';
 import { ProjectorModule } from '#apps/projector/src/projector.module.js';
+import { WhatIfModule } from '#apps/api/src/whatif/what-if.module.js';
 import { WorkerModule } from '#apps/worker/src/worker.module.js';
 import type { EventLog } from '#libs/event-log/src/event-log.js';
 import type { WireEndpoint } from '#libs/event-log/src/wire/wire-endpoint.js';
@@ -19,7 +20,10 @@ import { ReadThread } from './read-thread/read-thread.js';
 /** Every role in one process: what is computed from the log in a thread of its own. */
 @Module({})
 class LedgerModule {
-  static of(resources: Resources, { history, projections }: Pick<ReadThread, 'history' | 'projections'>): DynamicModule {
+  static of(
+    resources: Resources,
+    { history, projections }: Pick<ReadThread, 'history' | 'projections'>,
+  ): DynamicModule {
     return {
       module: LedgerModule,
       imports: [
@@ -28,6 +32,7 @@ class LedgerModule {
         ApiModule,
         ProjectorModule.elsewhere(projections),
         HistoryModule.elsewhere(history),
+        WhatIfModule,
         WorkerModule.of({ testClock: resources.settings.testClock }),
       ],
     };

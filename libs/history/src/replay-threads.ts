@@ -39,7 +39,8 @@ const LOOKING = 0.9;
  */
 export class ReplayThreads {
   #hands: Hand[] = [];
-  #loaded: ScoringHistory | null = null;
+  /** Whose steps the threads hold. */
+  #loaded: ScoringHistory['steps'] | null = null;
   #idle: NodeJS.Timeout | undefined;
   /** What is under way: threads answer one call at a time. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -144,11 +145,11 @@ export class ReplayThreads {
   }
 
   async #load(hands: readonly Hand[], history: ScoringHistory): Promise<void> {
-    if (this.#loaded === history) return;
+    if (this.#loaded === history.steps) return;
     // Ids are text, which threads do not share and do not need.
     const numbered = { ...history, leads: { ...history.leads, leadIds: [] } };
     await Promise.all(hands.map((hand) => hand.ask({ do: 'load', history: numbered })));
-    this.#loaded = history;
+    this.#loaded = history.steps;
   }
 
   #working<T>(work: (hands: readonly Hand[]) => Promise<T>): Promise<T> {

@@ -7,6 +7,7 @@ import { exportRoutes } from '../export/export-routes.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
+import { replayRoutes } from '../whatif/what-if-routes.js';
 import { accountRoutes } from './account-routes.js';
 import { alertRoutes } from './alert-routes.js';
 import { configRoutes } from './config-routes.js';
@@ -144,6 +145,7 @@ export const routes: readonly Route[] = [
   ...alertRoutes,
   ...reviewRoutes,
   ...importRoutes,
+  ...replayRoutes,
   {
     method: 'POST',
     path: '/v1/keys',

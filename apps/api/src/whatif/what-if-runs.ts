@@ -32,7 +32,7 @@ export interface WhatIfAnswer {
 export type WhatIfWork = (run: {
   readonly signal: AbortSignal;
   /** From 0 to 1. */
-  progress(share: number): void;
+  readonly progress: (share: number) => void;
 }) => Promise<WhatIfAnswer>;
 
 export interface WhatIfStart {
