@@ -49,6 +49,12 @@ export class PolicyBook {
   private readonly benchmarks = new Map<string, Settings<Readonly<BenchmarkDocument>>>();
   /** By pipeline: what became of stages that a version removed, with the instant it did. */
   private readonly stageMappings = new Map<string, Map<number, Readonly<Record<string, string>>>>();
+  private changes = 0;
+
+  /** Another number whenever the book may say something else about the same instant. */
+  get revision(): number {
+    return this.changes;
+  }
 
   /**
    * Folds one event of a configuration stream; other types are ignored. `stream` is `<category>-<id>`.
@@ -58,6 +64,7 @@ export class PolicyBook {
   apply(event: { readonly stream: string; readonly type: string; readonly data: unknown }): void {
     if (!isConfigEventType(event.type)) return;
     const data = configEventSchemas[event.type].parse(event.data);
+    this.changes += 1;
     this.fold(event.stream.slice(event.stream.indexOf('-') + 1), { type: event.type, data } as ConfigEvent);
   }
 

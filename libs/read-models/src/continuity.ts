@@ -1,15 +1,17 @@
 import type { LeadStateName } from '#libs/lead/src/states.js';
 import type { Fact } from '#libs/projections/src/projection.js';
-import { scanDeals } from './deals.js';
+import { type DealPast, scanDeals } from './deals.js';
 import { dimensionText, type Dims, LAST_PART, utcDay, valueOf } from './dimensions.js';
-import { DAY_MS, rate, spread, type Spread } from './figures.js';
+import { DAY_MS, rate, type Spread } from './figures.js';
 import { dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import type { LeadRow } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
-import { scanPaths } from './path.js';
+import { numberOf } from './part-tallies.js';
+import { type Path, type PathVisit, scanPaths } from './path.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { factValue, scanFacts } from './scan.js';
+import { type FactRow, factValue, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
+import { Values } from './values.js';
 
 /** One fact per lead that was given to somebody else, by the UTC day on which it last was. */
 const OWNERS_TABLE = 'owners';
@@ -56,7 +58,7 @@ const AT_REST: ReadonlySet<LeadStateName> = new Set(['LOST', 'DISQUALIFIED', 'JU
 
 type Told =
   | { readonly what: 'openDeal'; readonly changes: number }
-  | { readonly what: 'owned'; readonly orphaned: boolean }
+  | { readonly what: 'owned'; readonly owner: string }
   | { readonly what: 'reassigned'; readonly afterMs: number };
 
 async function scanTold(
@@ -64,71 +66,82 @@ async function scanTold(
   params: ReportParams,
   { policies }: ReportContext,
   use: (told: Told, leadId: string, dims: Dims) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const { asOfMs } = params;
   const passes = dimensionFilter(params);
-  const changesOf = new Map<string, readonly Change[]>();
-  await scanFacts(view, OWNERS_TABLE, '', LAST_PART, ({ dims, key, rest }) => {
-    const changes = (rest as Change[]).filter(([atMs]) => atMs <= asOfMs);
-    changesOf.set(key, changes);
+  const reassigned = ({ dims, key, rest }: FactRow): void => {
     if (!passes(dims)) return;
-    for (const [atMs, ownerId, previous] of changes) {
+    for (const [atMs, ownerId, previous] of rest as Change[]) {
       if (previous === null || previous === ownerId || !inPeriod(params, atMs)) continue;
-      const leftMs = policies.departureMs(previous, atMs);
+      groups?.asOf.sees(atMs);
+      const leftMs = atMs > asOfMs ? null : policies.departureMs(previous, atMs);
       if (leftMs !== null) use({ what: 'reassigned', afterMs: atMs - leftMs }, key, dims);
     }
-  });
-  await scanDeals(view, params, asOfMs, (deal) => {
+  };
+  await scanFacts(view, OWNERS_TABLE, '', LAST_PART, reassigned, { params, groups });
+  const openDeal = (deal: DealPast): void => {
     if (deal.at(asOfMs) === null) return;
-    const changes = (changesOf.get(deal.leadId) ?? []).filter(
-      ([atMs, ownerId, previous]) =>
-        atMs >= deal.openedMs && inPeriod(params, atMs) && previous !== null && previous !== ownerId,
-    );
-    use({ what: 'openDeal', changes: changes.length }, deal.leadId, deal.dims);
-  });
-  const gone = new Map<string, boolean>();
-  await scanPaths(view, params, null, ({ dims, leadId, visits }) => {
+    const changes = deal.ownerChangesBy(asOfMs).filter((atMs) => inPeriod(params, atMs)).length;
+    use({ what: 'openDeal', changes }, deal.leadId, deal.dims);
+  };
+  await scanDeals(view, params, asOfMs, openDeal, groups, true);
+  const owned = ({ dims, leadId, visits }: Path): void => {
     const owner = valueOf(dims, 'owner');
-    const { state } = visits[visits.length - 1] as { state: LeadStateName };
-    if (owner === null || AT_REST.has(state)) return;
-    let orphaned = gone.get(owner);
-    if (orphaned === undefined) gone.set(owner, (orphaned = policies.departureMs(owner, asOfMs) !== null));
-    use({ what: 'owned', orphaned }, leadId, dims);
-  });
+    const { state } = visits[visits.length - 1] as PathVisit;
+    if (owner !== null && !AT_REST.has(state)) use({ what: 'owned', owner }, leadId, dims);
+  };
+  await scanPaths(view, params, null, owned, groups);
+}
+
+/** Says of an owner whether he has left by asOf. */
+function departures({ policies }: ReportContext, asOfMs: number): (owner: string) => boolean {
+  const gone = new Map<string, boolean>();
+  return (owner) => {
+    let left = gone.get(owner);
+    if (left === undefined) gone.set(owner, (left = policies.departureMs(owner, asOfMs) !== null));
+    return left;
+  };
 }
 
 class Counts {
   openDeals = 0;
   changes = 0;
-  owned = 0;
-  orphaned = 0;
-  readonly afterMs: number[] = [];
+  /** Open leads by owner. */
+  readonly owned = new Map<string, number>();
+  readonly afterMs = new Values();
 
   add(told: Told): void {
     if (told.what === 'openDeal') {
       this.openDeals += 1;
       this.changes += told.changes;
-    } else if (told.what === 'owned') {
-      this.owned += 1;
-      if (told.orphaned) this.orphaned += 1;
-    } else this.afterMs.push(told.afterMs);
+    } else if (told.what === 'owned') this.owned.set(told.owner, (this.owned.get(told.owner) ?? 0) + 1);
+    else this.afterMs.push(told.afterMs);
   }
 }
 
 export async function continuityReport(view: ReadView, params: ReportParams, context: ReportContext) {
-  const groups = new Groups<Counts>(params, () => new Counts());
-  await scanTold(view, params, context, (told, _, dims) => {
-    groups.total.add(told);
-    groups.of(dims, 0)?.add(told);
-  });
+  const { policies } = context;
+  const groups = new Groups<Counts>(params, () => new Counts(), `${numberOf(policies)} ${policies.revision}`);
+  await scanTold(
+    view,
+    params,
+    context,
+    (told, _, dims) => {
+      groups.total.add(told);
+      groups.of(dims, 0)?.add(told);
+    },
+    groups,
+  );
+  const hasLeft = departures(context, params.asOfMs);
   return {
     unit: 'days',
-    rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
-    total: figures(groups.total, params),
+    rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, hasLeft) })),
+    total: figures(groups.total, params, hasLeft),
   };
 }
 
-function figures(counts: Counts, params: ReportParams): ContinuityFigures {
+function figures(counts: Counts, params: ReportParams, hasLeft: (owner: string) => boolean): ContinuityFigures {
   const link = drillLinks(params);
   const share = (numerator: number, denominator: number, figure: string, of: string): RateFigure => ({
     numerator,
@@ -137,18 +150,24 @@ function figures(counts: Counts, params: ReportParams): ContinuityFigures {
     drill: link(figure),
     drillDenominator: link(of),
   });
+  let owned = 0;
+  let orphaned = 0;
+  for (const [owner, leads] of counts.owned) {
+    owned += leads;
+    if (hasLeft(owner)) orphaned += leads;
+  }
   return {
     ownerChanges: share(counts.changes, counts.openDeals, 'changed', 'openDeals'),
-    orphaned: share(counts.orphaned, counts.owned, 'orphaned', 'owned'),
-    daysToReassign: { ...spread(counts.afterMs, DAY_MS), drill: link('reassigned') },
+    orphaned: share(orphaned, owned, 'orphaned', 'owned'),
+    daysToReassign: { ...counts.afterMs.spread(DAY_MS), drill: link('reassigned') },
   };
 }
 
-const FIGURES: Readonly<Record<string, (told: Told) => boolean>> = {
+const FIGURES: Readonly<Record<string, (told: Told, hasLeft: (owner: string) => boolean) => boolean>> = {
   openDeals: ({ what }) => what === 'openDeal',
   changed: (told) => told.what === 'openDeal' && told.changes > 0,
   owned: ({ what }) => what === 'owned',
-  orphaned: (told) => told.what === 'owned' && told.orphaned,
+  orphaned: (told, hasLeft) => told.what === 'owned' && hasLeft(told.owner),
   reassigned: ({ what }) => what === 'reassigned',
 };
 
@@ -162,8 +181,9 @@ export async function continuityLeads(
   const hit = Object.hasOwn(FIGURES, figure) ? FIGURES[figure] : undefined;
   if (hit === undefined) return null;
   const leads = new Set<string>();
+  const hasLeft = departures(context, params.asOfMs);
   await scanTold(view, params, context, (told, leadId) => {
-    if (hit(told)) leads.add(leadId);
+    if (hit(told, hasLeft)) leads.add(leadId);
   });
   return [...leads];
 }

@@ -7,13 +7,13 @@ import { dimensionFilter, drillLinks, Groups, type RateFigure } from './grouping
 import type { LeadRow } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
 import { KNOWN_FIELDS, type KnownField } from './lead-profile.js';
+import { firstEnteredMs } from './merges.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { factValue, orNull, scanFacts } from './scan.js';
+import { type FactRow, factValue, openPart, OPEN_PARTS, orNull, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
-/** One fact per lead that is not at rest. */
+/** One fact per lead that is not at rest, by the day it began. */
 const QUALITY_TABLE = 'quality';
-const OPEN_PART = 'open';
 
 /** What somebody who works a lead needs, as far as it can be told without opening a seal; goal and challenge from PROSPECT on. */
 const FIELDS = [...KNOWN_FIELDS.filter((field) => field !== 'goal'), 'account', 'goal'] as const;
@@ -38,7 +38,7 @@ export function qualityFacts(row: LeadRow): Fact[] {
     {
       kind: 'row',
       table: QUALITY_TABLE,
-      part: OPEN_PART,
+      part: openPart(firstEnteredMs(row)),
       key: row.leadId,
       value: factValue(dimensionText(row, row.team, row.owner), numbers.join(',')),
     },
@@ -78,11 +78,15 @@ interface Quality {
   readonly checked: number | null;
 }
 
-async function scanQuality(view: ReadView, params: ReportParams, use: (quality: Quality) => void): Promise<void> {
+async function scanQuality(
+  view: ReadView,
+  params: ReportParams,
+  use: (quality: Quality) => void,
+  groups?: Groups<unknown>,
+): Promise<void> {
   const passes = dimensionFilter(params);
-  const sinceMs = params.asOfMs - VERIFIED_DAYS * DAY_MS;
   const withoutGoal = FIELDS.filter((field) => field !== 'goal');
-  await scanFacts(view, QUALITY_TABLE, OPEN_PART, LAST_PART, ({ dims, key, numbers }) => {
+  const take = ({ dims, key, numbers }: FactRow): void => {
     if (!passes(dims)) return;
     const [asksGoal, bits, verifiedMs, contacted, bounced, checked] = numbers as [
       number,
@@ -92,17 +96,20 @@ async function scanQuality(view: ReadView, params: ReportParams, use: (quality: 
       number,
       number,
     ];
+    const untilMs = verifiedMs + VERIFIED_DAYS * DAY_MS;
+    if (!Number.isNaN(untilMs)) groups?.asOf.sees(untilMs + 1);
     use({
       leadId: key,
       dims,
       asked: asksGoal === 1 ? FIELDS : withoutGoal,
       filled: new Set(FIELDS.filter((_, index) => (bits & (1 << index)) !== 0)),
-      verified: verifiedMs >= sinceMs,
+      verified: untilMs >= params.asOfMs,
       contacted: contacted === 1,
       bounced: bounced === 1,
       checked: orNull(checked),
     });
-  });
+  };
+  await scanFacts(view, QUALITY_TABLE, OPEN_PARTS, LAST_PART, take, { params, groups });
 }
 
 class Counts {
@@ -133,10 +140,15 @@ class Counts {
 
 export async function dataQualityReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts>(params, () => new Counts());
-  await scanQuality(view, params, (quality) => {
-    groups.total.add(quality);
-    groups.of(quality.dims, 0)?.add(quality);
-  });
+  await scanQuality(
+    view,
+    params,
+    (quality) => {
+      groups.total.add(quality);
+      groups.of(quality.dims, 0)?.add(quality);
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),

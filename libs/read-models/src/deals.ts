@@ -3,19 +3,18 @@ import type { AsOf } from './as-of.js';
 import { dimensionText, type Dims, LAST_PART, utcDay, valueOf } from './dimensions.js';
 import { dimensionFilter, type Groups } from './grouping.js';
 import { closedMsOf, DEAL_CLOSINGS, type Deal, holdEndMs, type LeadRow, type Money, type Visit } from './lead-row.js';
+import { notesOf } from './lead-notes.js';
 import type { ReportParams } from './report-params.js';
-import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
+import { factValue, leadOfKey, openPart, orNull, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
  * One fact per deal with its dated past: what forecast (7.15), coverage (7.16), stage benchmarks (7.18), bottlenecks
- * (7.20), balance (7.23) and forecast accuracy (7.25) are counted from. It lies in the partition of the day the deal
- * ended, or in that of the open ones, so a report as of a day reads the deals that were open then or ended since. Team
- * and owner are those at the end; of an open deal the lead's present ones.
+ * (7.20), balance (7.23), forecast accuracy (7.25) and continuity (7.29) are counted from. It lies in the partition of the
+ * day the deal ended, or among the open ones of the day it was opened, so a report as of a day reads the deals that were
+ * open then or ended since. Team and owner are those at the end; of an open deal the lead's present ones.
  */
 const DEAL_TABLE = 'deal';
-/** Sorts after every day. */
-const OPEN_PART = 'open';
 
 /** `left`: its lead went elsewhere without an end of the deal on record. */
 export const DEAL_ENDS = [...DEAL_CLOSINGS, 'left'] as const;
@@ -27,6 +26,7 @@ const VERIFIED = 2;
 const CLOSE_DATE = 3;
 const HOLD = 4;
 const REQUALIFYING = 5;
+const OWNER = 6;
 
 const DAY_MS = 86_400_000;
 
@@ -47,7 +47,17 @@ export function dealFacts(row: LeadRow): Fact[] {
     const add = (code: number, atMs: number, value: number | string): void => {
       text += `,${code},${atMs - openedMs},${value}`;
     };
+    const lastIn = deal.closed?.in ?? left ?? row.visits.length;
+    let visit = deal.openedIn + 1;
+    // Its returns to qualification have their place among the entries: they may be of the same instant.
+    const returnsBy = (place: number): void => {
+      for (; visit < lastIn && visit <= place; visit += 1) {
+        const { enteredMs, state } = row.visits[visit] as Visit;
+        if (state === 'SQL') add(REQUALIFYING, enteredMs, sinceOpening(row.visits[visit + 1]?.enteredMs, openedMs));
+      }
+    };
     for (const entry of history.entries) {
+      returnsBy(entry.visit);
       const atMs = entry.atMs ?? (row.visits[entry.visit] as Visit).enteredMs;
       switch (entry.kind) {
         case 'stage': {
@@ -67,10 +77,10 @@ export function dealFacts(row: LeadRow): Fact[] {
           break;
       }
     }
-    const lastIn = deal.closed?.in ?? left ?? row.visits.length;
-    for (let visit = deal.openedIn + 1; visit < lastIn; visit += 1) {
-      const { enteredMs, state } = row.visits[visit] as Visit;
-      if (state === 'SQL') add(REQUALIFYING, enteredMs, sinceOpening(row.visits[visit + 1]?.enteredMs, openedMs));
+    returnsBy(lastIn);
+    for (const { atMs, says } of notesOf(row.notes, 'owner')) {
+      const [owner, before] = says;
+      if (before !== null && before !== owner && atMs >= openedMs && atMs < (endMs ?? Infinity)) add(OWNER, atMs, '');
     }
     for (const hold of row.holds) {
       const untilMs = holdEndMs(row, hold);
@@ -88,7 +98,7 @@ export function dealFacts(row: LeadRow): Fact[] {
     return {
       kind: 'row',
       table: DEAL_TABLE,
-      part: endMs === null ? OPEN_PART : utcDay(endMs),
+      part: endMs === null ? openPart(openedMs) : utcDay(endMs),
       key: `${row.leadId}/${index}`,
       value: factValue(
         dimensionText(
@@ -229,6 +239,16 @@ export class DealPast {
     return { stage, amountMinor, closeDay, unverifiedSinceMs, onHold, requalifying, stageSinceMs };
   }
 
+  /** When it was taken from an owner and given to another one, up to `atMs`. */
+  ownerChangesBy(atMs: number): number[] {
+    const changes: number[] = [];
+    for (let index = 6; index < this.numbers.length; index += 3) {
+      const changedMs = this.openedMs + (this.numbers[index + 1] as number);
+      if (this.numbers[index] === OWNER && changedMs <= atMs) changes.push(changedMs);
+    }
+    return changes;
+  }
+
   /** Its stays in deal stages up to `atMs`, in order. */
   stagesBy(atMs: number): StageSpan[] {
     const { numbers, openedMs } = this;
@@ -240,8 +260,7 @@ export class DealPast {
         marks.push({ atMs: entryMs, stage: this.rest[3 + (numbers[index + 2] as number)]! });
       else if (numbers[index] === REQUALIFYING) marks.push({ atMs: entryMs, stage: null });
     }
-    // Requalifying spans come after the entries; a resumption never comes before the return it follows.
-    marks.sort((a, b) => a.atMs - b.atMs || Number(a.stage !== null) - Number(b.stage !== null));
+    marks.sort((a, b) => a.atMs - b.atMs);
     const end = this.endBy(atMs);
     const spans: StageSpan[] = [];
     marks.forEach(({ atMs: enteredMs, stage }, index) => {
@@ -266,6 +285,8 @@ export async function scanDeals(
   use: (deal: DealPast) => void,
   /** Keeps what each partition adds to them. */
   groups?: Groups<unknown>,
+  /** Keeps also what open deals add: nothing of it, such as an age, may change with asOf alone. */
+  openToo = false,
 ): Promise<void> {
   const passes = dimensionFilter(params);
   await scanFacts(
@@ -274,7 +295,7 @@ export async function scanDeals(
     sinceMs === null ? '' : utcDay(sinceMs),
     LAST_PART,
     ({ dims, key, numbers, rest }) => {
-      if (groups !== undefined) seeDeal(numbers, groups.asOf);
+      if (groups !== undefined) seeDeal(numbers, groups.asOf, openToo);
       if ((numbers[0] as number) > params.asOfMs || !passes(dims)) return;
       use(new DealPast(leadOfKey(key), dims, numbers, rest as (string | null)[]));
     },
@@ -282,12 +303,17 @@ export async function scanDeals(
   );
 }
 
-/** What is said of an open deal is said of one instant: its age, whether its amount is still verified. */
-function seeDeal(numbers: readonly number[], asOf: AsOf): void {
+/** What is said of an open deal is mostly said of one instant: its age, whether its amount is still verified. */
+function seeDeal(numbers: readonly number[], asOf: AsOf, openToo: boolean): void {
   const [openedMs = NaN, endMs = NaN] = numbers;
   asOf.sees(openedMs);
   if (openedMs > asOf.ms) return;
-  if (Number.isNaN(endMs) || endMs > asOf.ms) asOf.isDecisive();
-  else asOf.sees(endMs);
-  for (let index = 7; index < numbers.length; index += 3) asOf.sees(openedMs + (numbers[index] as number));
+  if (!Number.isNaN(endMs)) asOf.sees(endMs);
+  if (!openToo && !(endMs <= asOf.ms)) asOf.isDecisive();
+  for (let index = 6; index < numbers.length; index += 3) {
+    asOf.sees(openedMs + (numbers[index + 1] as number));
+    const code = numbers[index];
+    const value = numbers[index + 2] as number;
+    if ((code === HOLD || code === REQUALIFYING) && !Number.isNaN(value)) asOf.sees(openedMs + value);
+  }
 }

@@ -1,9 +1,10 @@
-import { scanDeals } from './deals.js';
+import { type DealPast, scanDeals } from './deals.js';
 import { rate } from './figures.js';
 import { drillLinks, Groups, inPeriod } from './grouping.js';
 import type { MoneyFigure } from './forecast.js';
-import { Exchange, reportingCurrency, Weighted } from './money.js';
+import { Exchange, keepCurrency, reportingCurrency, Weighted } from './money.js';
 import { LocalDays, marketFactorPpm } from './open-pipeline.js';
+import { numberOf } from './part-tallies.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { StagePolicies } from './stage-policies.js';
@@ -45,7 +46,6 @@ export interface AccuracyFigures {
 interface Sums {
   readonly forecast: Map<string, Weighted>;
   readonly won: Map<string, { deals: number; amountMinor: number }>;
-  factorPpm: number;
 }
 
 interface Window {
@@ -114,12 +114,14 @@ class Judge {
   async scan(
     view: ReadView,
     use: (window: number, hit: Hit, leadId: string, dims: Parameters<Groups<Sums>['of']>[0]) => void,
+    groups?: Groups<unknown>,
   ) {
     const { asOfMs } = this.params;
     const firstMs = this.windows[0]?.fromMs ?? asOfMs;
-    await scanDeals(view, this.params, Math.min(firstMs, asOfMs), (deal) => {
+    const judge = (deal: DealPast): void => {
       const end = deal.endBy(asOfMs);
       this.windows.forEach(({ fromMs, toMs }, index) => {
+        groups?.asOf.sees(fromMs);
         const within = { ...this.params, fromMs, toMs };
         if (end?.kind === 'won' && inPeriod(within, end.atMs)) {
           const value = (this.#exchanges[index] as Exchange).won(deal);
@@ -133,7 +135,8 @@ class Judge {
         const value = (this.#exchanges[index] as Exchange).open(then.amountMinor, deal.currency);
         use(index, { what: 'forecast', ...value, probabilityPpm }, deal.leadId, deal.dims);
       });
-    });
+    };
+    await scanDeals(view, this.params, Math.min(firstMs, asOfMs), judge, groups, true);
   }
 }
 
@@ -151,29 +154,36 @@ function count(sums: Sums, { amountMinor, currency, probabilityPpm, what }: Hit)
 export async function forecastAccuracyReport(view: ReadView, params: ReportParams, context: ReportContext) {
   const whole = wholeOf(params);
   const windows = windowsOf(params);
-  const factorAt = (atMs: number): number => marketFactorPpm(context.policies, atMs);
+  const { policies } = context;
   const judge = new Judge([whole, ...windows], params, context);
-  const total: Sums = { forecast: new Map(), won: new Map(), factorPpm: factorAt(whole.fromMs) };
-  const groups = new Groups<Sums>(params, () => ({ forecast: new Map(), won: new Map(), factorPpm: 0 }));
-  await judge.scan(view, (index, hit, _, dims) => {
-    if (index === 0) count(total, hit);
-    if ((index === 0) !== (windows.length === 0)) return;
-    const window = windows[index - 1] ?? whole;
-    const row = groups.of(dims, window.fromMs);
-    if (row === null) return;
-    row.factorPpm = factorAt(window.fromMs);
-    count(row, hit);
-  });
+  const groups = new Groups<Sums>(
+    params,
+    () => ({ forecast: new Map(), won: new Map() }),
+    `${numberOf(policies)} ${policies.revision}`,
+  );
+  await judge.scan(
+    view,
+    (index, hit, _, dims) => {
+      if (index === 0) count(groups.total, hit);
+      if ((index === 0) !== (windows.length === 0)) return;
+      const row = groups.of(dims, (windows[index - 1] ?? whole).fromMs);
+      if (row !== null) count(row, hit);
+    },
+    groups,
+  );
+  const judged = (sums: Sums, asked: ReportParams): AccuracyFigures =>
+    figures(sums, asked, marketFactorPpm(policies, asked.fromMs ?? whole.fromMs));
+  const linked = (row: ReportParams): ReportParams => (windows.length === 0 ? row : keepCurrency(row, judge.reporting));
   return {
     reportingCurrency: judge.reporting,
     /** False: the period still runs at asOf, so more may be won. */
     complete: params.asOfMs >= whole.toMs,
-    rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
-    total: figures(total, params),
+    rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...judged(row.figures, linked(row.params)) })),
+    total: judged(groups.total, params),
   };
 }
 
-function figures(sums: Sums, params: ReportParams): AccuracyFigures {
+function figures(sums: Sums, params: ReportParams, factorPpm: number): AccuracyFigures {
   const link = drillLinks({ ...params, groupBy: null });
   const currencies = [...new Set([...sums.forecast.keys(), ...sums.won.keys()])].sort();
   return {
@@ -181,7 +191,7 @@ function figures(sums: Sums, params: ReportParams): AccuracyFigures {
       const weighted = sums.forecast.get(currency);
       const forecast = {
         deals: weighted?.deals ?? 0,
-        amountMinor: weighted?.weightedMinor(sums.factorPpm) ?? 0,
+        amountMinor: weighted?.weightedMinor(factorPpm) ?? 0,
         drill: link(`forecast.${currency}`),
       };
       const won = { ...(sums.won.get(currency) ?? { deals: 0, amountMinor: 0 }), drill: link(`won.${currency}`) };

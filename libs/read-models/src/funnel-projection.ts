@@ -23,7 +23,7 @@ const PREFIX = 'lead-';
 /** All reports of the funnel from one fold per lead: one checkpoint, so that no two figures disagree about what is in. */
 export const funnelProjection: Projection<LeadRow> = {
   name: 'funnel',
-  version: 3,
+  version: 4,
   filter: { streamPrefixes: [PREFIX] },
   entityOf: (event: RecordedEvent) => (event.stream.startsWith(PREFIX) ? event.stream.slice(PREFIX.length) : null),
   load: loadRow,

@@ -5,6 +5,8 @@ import { weightOf } from './tally.js';
 /** What one partition adds to a question's figures, for every asOf in [fromMs, untilMs). */
 export interface PartTally<T> {
   readonly version: PartVersion;
+  /** Of two readings of a partition the later one has the higher number. */
+  readonly reading: number;
   readonly fromMs: number;
   readonly untilMs: number;
   readonly tally: T;
@@ -19,8 +21,11 @@ interface MonthTally<T> {
 }
 
 /** Of all questions together, and of one alone: beyond that it is worked out each time. */
-const MOST_BYTES = 48 << 20;
+const MOST_BYTES = 64 << 20;
 const MOST_BYTES_OF_ONE = 16 << 20;
+
+let readings = 0;
+export const nextReading = (): number => (readings += 1);
 
 /**
  * What a question that was asked before has found in each partition. Never the truth: a partition that changed since (another
@@ -31,6 +36,7 @@ export class PartTallies<T> {
   readonly #months = new Map<string, MonthTally<T>>();
   #bytes = 0;
   #counted = 0;
+  #worth = 0;
   isTooLarge = false;
 
   constructor(private readonly key: string) {}
@@ -50,7 +56,7 @@ export class PartTallies<T> {
     span: { readonly fromMs: number; readonly untilMs: number },
     tally: T,
   ): PartTally<T> {
-    const kept = { version, ...span, tally, bytes: 200 + weightOf(tally) };
+    const kept = { version, reading: nextReading(), ...span, tally, bytes: 200 + weightOf(tally) };
     this.#bytes += kept.bytes - (this.#parts.get(part)?.bytes ?? 0);
     this.#parts.set(part, kept);
     return kept;
@@ -67,7 +73,10 @@ export class PartTallies<T> {
     return tally;
   }
 
-  /** Forgets the questions that were not asked for longest when there is too much. */
+  /**
+   * Forgets questions when there is too much: of those not asked for a while the large ones before the small ones. Going by time
+   * alone, a round of questions that does not fit would find none of them again.
+   */
   weigh(): void {
     if (this.#bytes > MOST_BYTES_OF_ONE) {
       this.#parts.clear();
@@ -78,10 +87,14 @@ export class PartTallies<T> {
     if (questions.get(this.key) !== this) return;
     heldBytes += this.#bytes - this.#counted;
     this.#counted = this.#bytes;
-    for (const [key, oldest] of questions) {
-      if (heldBytes <= MOST_BYTES && questions.size <= MOST_QUESTIONS) break;
-      questions.delete(key);
-      heldBytes -= oldest.#counted;
+    this.#worth = forgotten + 1 / (1000 + this.#bytes);
+    while (heldBytes > MOST_BYTES || questions.size > MOST_QUESTIONS) {
+      let [least] = questions.values();
+      for (const one of questions.values()) if (one.#worth < (least as PartTallies<unknown>).#worth) least = one;
+      if (least === undefined) return;
+      forgotten = least.#worth;
+      questions.delete(least.key);
+      heldBytes -= least.#counted;
     }
   }
 }
@@ -90,6 +103,8 @@ export class PartTallies<T> {
 const questions = new Map<string, PartTallies<unknown>>();
 const MOST_QUESTIONS = 1000;
 let heldBytes = 0;
+/** What the question forgotten last was worth. */
+let forgotten = 0;
 
 const numbers = new WeakMap<object, number>();
 let lastNumber = 0;

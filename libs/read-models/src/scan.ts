@@ -1,11 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { rowPartition, ROW_TABLE } from '#libs/projections/src/projection.js';
-import { type Dims, dimsOf } from './dimensions.js';
+import type { AsOf } from './as-of.js';
+import { type Dims, dimsOf, utcDay } from './dimensions.js';
 import type { Groups, GroupsTally } from './grouping.js';
 import { type LeadRow, loadRow } from './lead-row.js';
-import { type PartTally, talliesOf } from './part-tallies.js';
+import { type PartTallies, type PartTally, talliesOf } from './part-tallies.js';
+import { keepRecent, recentFacts } from './recent-facts.js';
 import type { ReportParams } from './report-params.js';
 import type { ReadView } from './store/read-store.js';
+import type { Tally } from './tally.js';
 
 /**
  * A fact's value has up to three lines: its dimensions (JSON), its numbers (commas between; an empty one is null), and
@@ -112,26 +115,17 @@ async function scanKept(
   const { asOf } = groups;
   const before = groups.take();
   asOf.take();
-  const held = tallies.held(asOf);
-  const found = await view.partsBetween(table, fromPart, toPart, (part) => held.get(part)?.version);
   const months = new Map<string, PartTally<GroupsTally<unknown>>[]>();
-  let decoded = 0;
-  for (const { part, rows, version } of found) {
-    let tally = held.get(part);
-    if (rows !== null) {
-      for (const [key, value] of rows) use(parseFact(value, key));
-      tally = tallies.keep(part, version, asOf.take(), groups.take());
-      decoded += rows.length;
-      if (decoded >= CHUNK) {
-        decoded = 0;
-        await nextTurn();
-      }
-    }
-    const month = part.slice(0, 7);
+  const count = (facts: readonly FactRow[]): GroupsTally<unknown> => {
+    for (const fact of facts) use(fact);
+    return groups.take();
+  };
+  await eachPart(view, table, fromPart, toPart, asOf, tallies, count, (part, tally) => {
+    const month = part.slice(0, -'-dd'.length);
     const ofMonth = months.get(month);
-    if (ofMonth === undefined) months.set(month, [tally as PartTally<GroupsTally<unknown>>]);
-    else ofMonth.push(tally as PartTally<GroupsTally<unknown>>);
-  }
+    if (ofMonth === undefined) months.set(month, [tally]);
+    else ofMonth.push(tally);
+  });
   const sum = (parts: readonly GroupsTally<unknown>[]): GroupsTally<unknown> => {
     for (const part of parts) groups.add(part);
     return groups.take();
@@ -141,6 +135,97 @@ async function scanKept(
   for (const one of sums) groups.add(one);
   tallies.weigh();
 }
+
+/** Tells of each partition what it adds: as it is held, or counted from its facts where it has changed. */
+async function eachPart<T>(
+  view: ReadView,
+  table: string,
+  fromPart: string,
+  toPart: string,
+  asOf: AsOf,
+  tallies: PartTallies<T>,
+  count: (facts: readonly FactRow[]) => T,
+  tell: (part: string, tally: PartTally<T>) => void,
+): Promise<void> {
+  const held = tallies.held(asOf);
+  const recent = recentFacts(view, table);
+  const found = await view.partsBetween(table, fromPart, toPart, (part) => {
+    const [tally, read] = [held.get(part), recent.get(part)];
+    return tally === undefined || (read?.reading ?? 0) > tally.reading ? read?.version : tally.version;
+  });
+  let counted = 0;
+  for (const { part, rows, version } of found) {
+    let tally = held.get(part);
+    if (tally?.version !== version) {
+      const facts = rows?.map(([key, value]) => parseFact(value, key)) ?? recent.get(part)?.facts ?? [];
+      if (rows !== null && tally !== undefined) keepRecent(view, table, part, version, facts);
+      const adds = count(facts);
+      tally = tallies.keep(part, version, asOf.take(), adds);
+      counted += facts.length;
+      if (counted >= CHUNK) {
+        counted = 0;
+        await nextTurn();
+      }
+    }
+    tell(part, tally);
+  }
+}
+
+/**
+ * What can be told of each fact at asOf, kept by partition until it changes. For figures that change with asOf itself: they are
+ * counted each time, but from what is decoded already. `question` says on what `tell` depends beside asOf, which is told of every
+ * instant that is compared with it.
+ */
+export async function scanDecoded<T>(
+  view: ReadView,
+  table: string,
+  fromPart: string,
+  toPart: string,
+  question: string,
+  asOf: AsOf,
+  tell: (fact: FactRow) => T | null,
+  /** Of one, about. */
+  bytes: number,
+  use: (told: T) => void,
+): Promise<void> {
+  const tallies = talliesOf<Decoded<T>>(view, JSON.stringify(['decoded', table, fromPart, toPart, question]));
+  if (tallies.isTooLarge) {
+    return scanFacts(view, table, fromPart, toPart, (fact) => {
+      const told = tell(fact);
+      if (told !== null) use(told);
+    });
+  }
+  asOf.take();
+  const count = (facts: readonly FactRow[]): Decoded<T> =>
+    new Decoded(
+      facts.map(tell).filter((told) => told !== null),
+      bytes,
+    );
+  const parts: Decoded<T>[] = [];
+  await eachPart(view, table, fromPart, toPart, asOf, tallies, count, (_, { tally }) => parts.push(tally));
+  tallies.weigh();
+  for (const { all } of parts) for (const told of all) use(told);
+}
+
+class Decoded<T> implements Tally {
+  constructor(
+    readonly all: T[],
+    private readonly bytes: number,
+  ) {}
+  absorb({ all }: Decoded<T>): void {
+    for (const told of all) this.all.push(told);
+  }
+  weight(): number {
+    return 60 + this.bytes * this.all.length;
+  }
+}
+
+/** A text that does not keep the longer one alive that it was cut from. */
+export const ownText = (text: string): string => Buffer.from(text).toString();
+
+/** The partition of what is open still, by the day it began: it sorts after every day. */
+export const openPart = (sinceMs: number): string => `${OPEN_PARTS}${utcDay(sinceMs)}`;
+export const OPEN_PARTS = 'open-';
 
 /** What a question's answer depends on beside asOf, which is looked at by partition. */
 const asked = ({ report, fromMs, toMs, tz, by, groupBy, filter, choices }: ReportParams): unknown[] => [

@@ -1,22 +1,23 @@
+import { type LeadStateName, RANK } from '#libs/lead/src/states.js';
 import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText, type Dims, LAST_PART, utcDay } from './dimensions.js';
 import { DAY_MS, rate } from './figures.js';
 import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import type { LeadRow } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
-import { firstEnteredMs } from './merges.js';
-import { scanPaths } from './path.js';
+import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { factValue, orNull, scanFacts } from './scan.js';
+import { type FactRow, factValue, orNull, ownText, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
+import type { Tally } from './tally.js';
 
-/** One fact per lead that was scored, marked by the score or decided about, by the UTC day of its capture. */
+/** One fact per lead, by the UTC day of its capture: how it was scored, and what came of it. */
 const SCORED_TABLE = 'scored';
 
 const MARKS: ReadonlySet<string> = new Set(['MarkedMQL', 'MarkedPQL', 'MarkedSQL']);
 
-/** Numbers: capture, first mark by the score, decision, accepted; then [since the capture, total]… as they were scored. */
+/** Numbers: capture, first mark by the score, decision, accepted, first SQL, first CUSTOMER; then [since the capture, total]… as it was scored. */
 export function scoredFacts(row: LeadRow): Fact[] {
   const [first] = row.visits;
   if (first === undefined) return [];
@@ -29,9 +30,20 @@ export function scoredFacts(row: LeadRow): Fact[] {
       row.visits[offeredIn]?.cycle === first.cycle && outcome !== 'open' && outcome !== 'cancelled',
   );
   const scores = notesOf(row.notes, 'score');
-  if (mark === undefined && decision === undefined && scores.length === 0) return [];
   const accepted = decision !== undefined && decision.outcome !== 'rejected' ? 1 : 0;
-  const numbers: (number | string)[] = [capturedMs, mark?.enteredMs ?? '', decision?.decidedMs ?? '', accepted];
+  const firstIn = (wanted: LeadStateName): number | string => {
+    // Reached as spec §7.0 has it: imported history may tell of a sale alone.
+    const index = row.visits.findIndex(({ state }) => RANK[state] >= RANK[wanted]);
+    return index < 0 ? '' : enteredMsOf(row, index);
+  };
+  const numbers: (number | string)[] = [
+    capturedMs,
+    mark?.enteredMs ?? '',
+    decision?.decidedMs ?? '',
+    accepted,
+    firstIn('SQL'),
+    firstIn('CUSTOMER'),
+  ];
   for (const { atMs, says } of scores) numbers.push(atMs - capturedMs, says[0] as number);
   return [
     {
@@ -98,52 +110,78 @@ interface Judged {
   readonly outcome: Outcome;
   /** Decided by asOf, with the score of then. */
   readonly decided: { readonly accepted: boolean; readonly totalMp: number | null } | null;
-  /** Highest total by asOf. */
-  readonly peakMp: number | null;
 }
 
 interface Scored {
+  readonly leadId: string;
   readonly dims: Dims;
   readonly capturedMs: number;
   readonly markedMs: number | null;
   readonly decidedMs: number | null;
   readonly accepted: boolean;
+  readonly sqlMs: number | null;
+  readonly wonMs: number | null;
   /** The last total at or before an instant; null: not scored by then. */
   totalAt(atMs: number): number | null;
-  peakBy(atMs: number): number | null;
+  /** The highest total by asOf. */
+  peak(): number | null;
 }
 
+const SCORES = 6;
+
+const periodOf = ({ fromMs, toMs }: ReportParams) => [fromMs, toMs] as const;
+
+/** Leads that pass the filters, captured by asOf and when they should be; none of them was before or after the window. */
 async function scanScored(
   view: ReadView,
   params: ReportParams,
-  fromMs: number | null,
-  toMs: number | null,
-  use: (leadId: string, scored: Scored) => void,
+  [fromMs, toMs]: readonly [fromMs: number | null, toMs: number | null],
+  isIn: (capturedMs: number) => boolean,
+  use: (scored: Scored) => void,
+  groups?: Groups<unknown>,
 ): Promise<void> {
   const passes = dimensionFilter(params);
+  const { asOfMs } = params;
   const fromPart = fromMs === null ? '' : utcDay(fromMs);
   const toPart = toMs === null ? LAST_PART : utcDay(toMs);
-  await scanFacts(view, SCORED_TABLE, fromPart, toPart, ({ dims, key, numbers }) => {
+  const take = ({ dims, key, numbers }: FactRow): void => {
     if (!passes(dims)) return;
     const capturedMs = numbers[0] as number;
-    if (capturedMs > params.asOfMs || (fromMs !== null && capturedMs < fromMs) || (toMs !== null && capturedMs >= toMs))
-      return;
-    const by = (atMs: number): number[] => {
-      const totals: number[] = [];
-      for (let index = 4; index < numbers.length; index += 2)
-        if (capturedMs + (numbers[index] as number) <= atMs) totals.push(numbers[index + 1] as number);
-      return totals;
+    groups?.asOf.sees(capturedMs);
+    if (!isIn(capturedMs) || capturedMs > asOfMs) return;
+    const seen = (number: number | undefined): number | null => {
+      const atMs = orNull(number);
+      if (atMs !== null) groups?.asOf.sees(atMs);
+      return atMs;
     };
-    use(key, {
+    use({
+      leadId: key,
       dims,
       capturedMs,
-      markedMs: orNull(numbers[1]),
-      decidedMs: orNull(numbers[2]),
+      markedMs: seen(numbers[1]),
+      decidedMs: seen(numbers[2]),
       accepted: numbers[3] === 1,
-      totalAt: (atMs) => by(atMs).at(-1) ?? null,
-      peakBy: (atMs) => by(atMs).reduce<number | null>((peak, total) => Math.max(peak ?? total, total), null),
+      sqlMs: seen(numbers[4]),
+      wonMs: seen(numbers[5]),
+      totalAt(atMs) {
+        let total: number | null = null;
+        for (let index = SCORES; index < numbers.length; index += 2) {
+          if (capturedMs + (numbers[index] as number) <= atMs) total = numbers[index + 1] as number;
+        }
+        return total;
+      },
+      peak() {
+        let peak: number | null = null;
+        for (let index = SCORES; index < numbers.length; index += 2) {
+          const atMs = capturedMs + (numbers[index] as number);
+          groups?.asOf.sees(atMs);
+          if (atMs <= asOfMs) peak = Math.max(peak ?? -Infinity, numbers[index + 1] as number);
+        }
+        return peak;
+      },
     });
-  });
+  };
+  await scanFacts(view, SCORED_TABLE, fromPart, toPart, take, { params, groups });
 }
 
 const USUAL_HORIZON_DAYS = 180;
@@ -156,19 +194,27 @@ function horizonMs({ choices }: ReportParams): number {
   return Number(horizonDays) * DAY_MS;
 }
 
-async function scanJudged(view: ReadView, params: ReportParams, use: (lead: Judged) => void): Promise<void> {
-  const { asOfMs, choices, fromMs, toMs } = params;
+async function scanJudged(
+  view: ReadView,
+  params: ReportParams,
+  use: (lead: Judged) => void,
+  groups?: Groups<unknown>,
+): Promise<void> {
+  const { asOfMs, choices } = params;
   const horizon = horizonMs(params);
   const byAsOf = (atMs: number | null): number | null => (atMs === null || atMs > asOfMs ? null : atMs);
-  const judge = (leadId: string, dims: Dims, capturedMs: number, scored: Scored | null, reachedMs: number | null) => {
-    const decidedMs = byAsOf(scored?.decidedMs ?? null);
-    const decided =
-      scored === null || decidedMs === null
-        ? null
-        : { accepted: scored.accepted, totalMp: scored.totalAt(decidedMs), atMs: decidedMs };
-    const marked = byAsOf(scored?.markedMs ?? null) !== null;
+  const judge = (scored: Scored): void => {
+    const { accepted, capturedMs, dims, leadId } = scored;
+    groups?.asOf.sees(capturedMs + horizon);
+    const decidedMs = byAsOf(scored.decidedMs);
+    const decided = decidedMs === null ? null : { accepted, totalMp: scored.totalAt(decidedMs), atMs: decidedMs };
+    const marked = byAsOf(scored.markedMs) !== null;
     const labelMs =
-      choices.label === 'accepted' ? (decided?.accepted === true ? decided.atMs : null) : byAsOf(reachedMs);
+      choices.label === 'accepted'
+        ? decided?.accepted === true
+          ? decided.atMs
+          : null
+        : byAsOf(choices.label === 'won' ? scored.wonMs : scored.sqlMs);
     const positive = labelMs !== null && labelMs <= capturedMs + horizon;
     const outcome = ((): Outcome => {
       if (choices.label === 'accepted') {
@@ -177,17 +223,9 @@ async function scanJudged(view: ReadView, params: ReportParams, use: (lead: Judg
       if (marked) return positive ? 'tp' : 'fp';
       return positive ? 'fn' : 'tn';
     })();
-    use({ leadId, dims, capturedMs, outcome, decided, peakMp: scored?.peakBy(asOfMs) ?? null });
+    use({ leadId, dims, capturedMs, outcome, decided });
   };
-  const scoredLeads = new Map<string, Scored>();
-  await scanScored(view, params, fromMs, toMs, (leadId, scored) => scoredLeads.set(leadId, scored));
-  await scanPaths(view, params, fromMs, ({ dims, leadId, visits }) => {
-    const capturedMs = visits[0]?.enteredMs as number;
-    if (!inPeriod(params, capturedMs)) return;
-    const wanted = choices.label === 'won' ? 'CUSTOMER' : 'SQL';
-    const reachedMs = visits.find(({ state }) => state === wanted)?.enteredMs ?? null;
-    judge(leadId, dims, capturedMs, scoredLeads.get(leadId) ?? null, reachedMs);
-  });
+  await scanScored(view, params, periodOf(params), (atMs) => inPeriod(params, atMs), judge, groups);
 }
 
 /** Of the leads that the score marked and sales decided about by asOf, captured in the period: how many were accepted. */
@@ -197,7 +235,8 @@ export async function markedAndAccepted(
 ): Promise<{ readonly marked: number; readonly accepted: number }> {
   let marked = 0;
   let accepted = 0;
-  await scanScored(view, params, params.fromMs, params.toMs, (_, scored) => {
+  const isIn = (capturedMs: number): boolean => inPeriod(params, capturedMs);
+  await scanScored(view, params, periodOf(params), isIn, (scored) => {
     if (scored.markedMs === null || scored.decidedMs === null || scored.decidedMs > params.asOfMs) return;
     marked += 1;
     if (scored.accepted) accepted += 1;
@@ -207,31 +246,125 @@ export async function markedAndAccepted(
 
 class Counts {
   readonly outcomes: Record<Outcome, number> = { tp: 0, fp: 0, fn: 0, tn: 0, immature: 0, undecided: 0 };
-  readonly decided: Decided[] = [];
+  readonly decided = new Decided();
 
   add({ decided, leadId, outcome }: Judged): void {
     this.outcomes[outcome] += 1;
-    if (decided?.totalMp != null) this.decided.push({ leadId, totalMp: decided.totalMp, accepted: decided.accepted });
+    if (decided?.totalMp != null) this.decided.add(decided.totalMp, decided.accepted, ownText(leadId));
   }
 }
-interface Decided {
-  readonly leadId: string;
-  readonly totalMp: number;
-  readonly accepted: boolean;
+
+const TENTHS = 10;
+
+/** Decided leads of one score; by id, where a tenth ends among them. */
+class Tied {
+  readonly accepted: string[] = [];
+  readonly rejected: string[] = [];
+
+  get size(): number {
+    return this.accepted.length + this.rejected.length;
+  }
+
+  inOrder(): { readonly leadId: string; readonly accepted: boolean }[] {
+    const all = [
+      ...this.accepted.map((leadId) => ({ leadId, accepted: true })),
+      ...this.rejected.map((leadId) => ({ leadId, accepted: false })),
+    ];
+    return all.sort((a, b) => (a.leadId < b.leadId ? -1 : 1));
+  }
+}
+
+interface Tenth {
+  /** The lowest score first; of a tie those in [from, to). */
+  readonly slices: readonly {
+    readonly totalMp: number;
+    readonly tied: Tied;
+    readonly from: number;
+    readonly to: number;
+  }[];
+}
+
+const leadsOf = ({ slices }: Tenth) => slices.flatMap(({ from, tied, to }) => tied.inOrder().slice(from, to));
+const sizeOf = ({ slices }: Tenth): number => slices.reduce((sum, { from, to }) => sum + to - from, 0);
+
+function acceptedOf({ slices }: Tenth): number {
+  let accepted = 0;
+  for (const { from, tied, to } of slices) {
+    if (to - from === tied.size) accepted += tied.accepted.length;
+    else for (const lead of tied.inOrder().slice(from, to)) if (lead.accepted) accepted += 1;
+  }
+  return accepted;
+}
+
+/** Decided leads by the score of then. */
+class Decided implements Tally {
+  readonly #byTotal = new Map<number, Tied>();
+
+  add(totalMp: number, accepted: boolean, leadId: string): void {
+    this.#of(totalMp)[accepted ? 'accepted' : 'rejected'].push(leadId);
+  }
+
+  absorb(other: Decided): void {
+    for (const [totalMp, { accepted, rejected }] of other.#byTotal) {
+      const of = this.#of(totalMp);
+      for (const leadId of accepted) of.accepted.push(leadId);
+      for (const leadId of rejected) of.rejected.push(leadId);
+    }
+  }
+
+  weight(): number {
+    let weight = 100;
+    for (const [, { size }] of this.#byTotal) weight += 250 + 40 * size;
+    return weight;
+  }
+
+  /** Tenths by score, then by id; fewer where there are fewer leads. */
+  tenths(): Tenth[] {
+    const ties = [...this.#byTotal].sort(([a], [b]) => a - b);
+    const size = ties.reduce((sum, [, tied]) => sum + tied.size, 0);
+    const tenths = Math.min(TENTHS, size);
+    let next = 0;
+    let taken = 0;
+    return Array.from({ length: tenths }, (_, tenth) => {
+      let wanted = Math.floor(((tenth + 1) * size) / tenths) - Math.floor((tenth * size) / tenths);
+      const slices: Tenth['slices'][number][] = [];
+      while (wanted > 0) {
+        const [totalMp, tied] = ties[next] as [number, Tied];
+        const count = Math.min(wanted, tied.size - taken);
+        slices.push({ totalMp, tied, from: taken, to: taken + count });
+        wanted -= count;
+        taken += count;
+        if (taken === tied.size) {
+          next += 1;
+          taken = 0;
+        }
+      }
+      return { slices };
+    });
+  }
+
+  #of(totalMp: number): Tied {
+    let tied = this.#byTotal.get(totalMp);
+    if (tied === undefined) this.#byTotal.set(totalMp, (tied = new Tied()));
+    return tied;
+  }
 }
 
 export async function scoreQualityReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts>(params, () => new Counts());
-  const peaks: number[] = [];
-  await scanJudged(view, params, (lead) => {
-    groups.total.add(lead);
-    groups.of(lead.dims, lead.capturedMs)?.add(lead);
-    if (lead.peakMp !== null) peaks.push(lead.peakMp);
-  });
+  await scanJudged(
+    view,
+    params,
+    (lead) => {
+      groups.total.add(lead);
+      groups.of(lead.dims, lead.capturedMs)?.add(lead);
+    },
+    groups,
+  );
   return {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),
-    drift: await driftOf(view, params, peaks),
+    drift: await driftOf(view, params),
   };
 }
 
@@ -260,27 +393,13 @@ function figures({ decided, outcomes }: Counts, params: ReportParams): ScoreQual
     lift: rate(tp * n, (tp + fp) * (tp + fn)),
     immature: count(immature, 'immature'),
     undecided: count(undecided, 'undecided'),
-    deciles: decilesOf(decided).map((leads, index) => {
-      const acceptedLeads = leads.filter(({ accepted }) => accepted).length;
-      return {
-        decile: index + 1,
-        fromMp: leads[0]?.totalMp as number,
-        toMp: leads[leads.length - 1]?.totalMp as number,
-        acceptance: share(acceptedLeads, leads.length, `decile.${index + 1}.accepted`, `decile.${index + 1}`),
-      };
-    }),
+    deciles: decided.tenths().map((tenth, index) => ({
+      decile: index + 1,
+      fromMp: tenth.slices[0]?.totalMp as number,
+      toMp: tenth.slices[tenth.slices.length - 1]?.totalMp as number,
+      acceptance: share(acceptedOf(tenth), sizeOf(tenth), `decile.${index + 1}.accepted`, `decile.${index + 1}`),
+    })),
   };
-}
-
-const TENTHS = 10;
-
-/** Tenths by score, then by id; fewer where there are fewer leads. */
-function decilesOf(decided: readonly Decided[]): Decided[][] {
-  const sorted = [...decided].sort((a, b) => a.totalMp - b.totalMp || (a.leadId < b.leadId ? -1 : 1));
-  const tenths = Math.min(TENTHS, sorted.length);
-  return Array.from({ length: tenths }, (_, index) =>
-    sorted.slice(Math.floor((index * sorted.length) / tenths), Math.floor(((index + 1) * sorted.length) / tenths)),
-  );
 }
 
 const Z = 1.959963984540054;
@@ -306,41 +425,67 @@ const LEAST_SHARE = 0.0001;
  * Population stability index of the highest totals: leads captured in the period against those of as long a time before it, by
  * the tenths of the latter. Around 0.1 something moves, from 0.25 on the model scores other people than it did.
  */
-async function driftOf(view: ReadView, params: ReportParams, peaks: readonly number[]) {
-  const endMs = Math.min(params.toMs ?? params.asOfMs, params.asOfMs);
+async function driftOf(view: ReadView, params: ReportParams) {
+  const { asOfMs, toMs } = params;
+  const endMs = Math.min(toMs ?? asOfMs, asOfMs);
   const fromMs = params.fromMs ?? endMs - DRIFT_DAYS * DAY_MS;
-  const now = params.fromMs === null ? await peaksOf(view, params, fromMs, null) : [...peaks];
-  const before = await peaksOf(view, params, fromMs - Math.max(endMs - fromMs, DAY_MS), fromMs);
-  const psi = stability(now, before);
-  return { from: new Date(fromMs).toISOString(), n: now.length, baselineN: before.length, psi };
+  const beforeMs = fromMs - Math.max(endMs - fromMs, DAY_MS);
+  const groups = new Groups<Peaks>(
+    { ...params, by: [], groupBy: null },
+    () => ({ now: new Map(), before: new Map() }),
+    'drift',
+  );
+  // Both windows move with asOf: a lead passes from one into the other, or out of both.
+  const isIn = (capturedMs: number): boolean => {
+    if (params.fromMs !== null) groups.asOf.sees(2 * params.fromMs - capturedMs);
+    else for (const windows of [1, 2]) groups.asOf.sees(capturedMs + windows * DRIFT_DAYS * DAY_MS + 1);
+    return capturedMs >= beforeMs && (toMs === null || capturedMs < toMs);
+  };
+  const add = (scored: Scored): void => {
+    const peak = scored.peak();
+    if (peak === null) return;
+    const peaks = groups.total[scored.capturedMs < fromMs ? 'before' : 'now'];
+    peaks.set(peak, (peaks.get(peak) ?? 0) + 1);
+  };
+  await scanScored(view, params, [beforeMs, toMs], isIn, add, groups);
+  const { before, now } = groups.total;
+  return {
+    from: new Date(fromMs).toISOString(),
+    n: sizeOfAll(now),
+    baselineN: sizeOfAll(before),
+    psi: stability(now, before),
+  };
 }
 
-async function peaksOf(view: ReadView, params: ReportParams, fromMs: number, toMs: number | null): Promise<number[]> {
-  const peaks: number[] = [];
-  await scanScored(view, params, fromMs, toMs, (_, scored) => {
-    const peak = scored.peakBy(params.asOfMs);
-    if (peak !== null) peaks.push(peak);
-  });
-  return peaks;
+/** How many leads came to which highest total. */
+type Counted = Map<number, number>;
+interface Peaks {
+  readonly now: Counted;
+  readonly before: Counted;
 }
+const sizeOfAll = (counted: Counted): number => [...counted.values()].reduce((sum, count) => sum + count, 0);
 
 /** Σ (p − q) · ln(p / q) over the tenths of `before`; six places; null when one of both is empty. */
-export function stability(now: readonly number[], before: readonly number[]): number | null {
-  if (now.length === 0 || before.length === 0) return null;
-  const sorted = Float64Array.from(before).sort();
-  const edges = [
-    ...new Set(
-      Array.from({ length: TENTHS - 1 }, (_, index) => sorted[Math.ceil(((index + 1) * sorted.length) / TENTHS) - 1]),
-    ),
-  ] as number[];
-  const sharesOf = (values: readonly number[]): number[] => {
+function stability(now: Counted, before: Counted): number | null {
+  const size = sizeOfAll(before);
+  if (now.size === 0 || size === 0) return null;
+  const edges: number[] = [];
+  let below = 0;
+  let tenth = 1;
+  for (const [value, count] of [...before].sort(([a], [b]) => a - b)) {
+    below += count;
+    if (tenth < TENTHS && below >= Math.ceil((tenth * size) / TENTHS)) edges.push(value);
+    while (tenth < TENTHS && below >= Math.ceil((tenth * size) / TENTHS)) tenth += 1;
+  }
+  const sharesOf = (values: Counted): number[] => {
     const counts = Array.from({ length: edges.length + 1 }, () => 0);
-    for (const value of values) {
+    for (const [value, count] of values) {
       const bin = edges.findIndex((edge) => value <= edge);
       const index = bin < 0 ? edges.length : bin;
-      counts[index] = (counts[index] as number) + 1;
+      counts[index] = (counts[index] as number) + count;
     }
-    return counts.map((count) => Math.max(count / values.length, LEAST_SHARE));
+    const all = sizeOfAll(values);
+    return counts.map((count) => Math.max(count / all, LEAST_SHARE));
   };
   const q = sharesOf(before);
   return sixPlaces(
@@ -374,7 +519,8 @@ export async function scoreQualityLeads(
     if (outcomes?.includes(lead.outcome) === true) leads.push(lead.leadId);
   });
   if (tenth === undefined) return leads;
-  return (decilesOf(counts.decided)[Number(tenth) - 1] ?? [])
+  const found = counts.decided.tenths()[Number(tenth) - 1];
+  return (found === undefined ? [] : leadsOf(found))
     .filter(({ accepted }) => acceptedOnly === undefined || accepted)
     .map(({ leadId }) => leadId);
 }

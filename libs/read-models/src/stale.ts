@@ -1,4 +1,3 @@
-import { silentFromMs } from '#libs/lead/src/silence.js';
 import { LEAD_STATES, type LeadStateName } from '#libs/lead/src/states.js';
 import { valueOf } from './dimensions.js';
 import { DAY_MS, quotient, rate } from './figures.js';
@@ -75,9 +74,7 @@ async function scanJudged(
   await scanPulses(view, params, (pulse) => {
     if (states !== undefined && !states.includes(pulse.state)) return;
     const limitMs = stages.limitMs(valueOf(pulse.dims, 'leadType'), pulse.state, pulse.dealStage);
-    const { lastActivityMs: sinceMs, pauses } = pulse;
-    const fromMs = pauses.length === 0 ? sinceMs : silentFromMs({ sinceMs, pauses, wentStale: false });
-    const ageMs = params.asOfMs - fromMs;
+    const ageMs = params.asOfMs - pulse.silentFromMs;
     const isStale = !pulse.onHold && limitMs !== null && ageMs > limitMs;
     use({ pulse, stage: stageOf(pulse), ageMs, limitMs, isStale });
   });

@@ -1,4 +1,4 @@
-import { quotient, type Spread, spread } from './figures.js';
+import { percentile, quotient, type Spread, spread } from './figures.js';
 import type { Tally } from './tally.js';
 
 /** Above so many values they are not sorted together: a rank is found in the sorted runs. */
@@ -50,6 +50,16 @@ export class Values implements Tally {
     if (this.runs.length > 1) this.runs.splice(0, this.runs.length, ...inTwo(this.sorted()));
   }
 
+  /** Nearest rank; null: there is none. */
+  percentile(percent: number): number | null {
+    this.sort();
+    const { runs, size } = this;
+    if (size <= MOST_SORTED || runs.length < 2) return percentile(this.sorted(), percent);
+    const least = Math.min(...runs.map((run) => run[0] as number));
+    const most = Math.max(...runs.map((run) => run[run.length - 1] as number));
+    return this.ranked(Math.max(1, Math.ceil((percent * size) / 100)), least, most);
+  }
+
   /** In units of `unit` of them, 4 places. */
   spread(unit: number): Spread {
     this.sort();
@@ -76,7 +86,7 @@ export class Values implements Tally {
   }
 
   get size(): number {
-    let size = 0;
+    let size = this.loose.length;
     for (const run of this.runs) size += run.length;
     return size;
   }
