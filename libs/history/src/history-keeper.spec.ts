@@ -1,4 +1,14 @@
-import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -8,6 +18,7 @@ import { ListedLog } from '../../../test/support/listed-log.js';
 import type { Encoder, EncoderContext } from './encoders.js';
 import { HistoryKeeper, type KeeperNotice } from './history-keeper.js';
 import { type HistoryNotice, HistoryStore } from './history-store.js';
+import { receivedTables } from './sent-tables.js';
 import type { HistoryTables, Table } from './table.js';
 
 const VISITS: Table = {
@@ -192,3 +203,154 @@ describe('the history of a log', () => {
     );
   }, 60_000);
 });
+
+/** Thirty visits of a handful of leads, in segments of five events. */
+async function visited(log: ListedLog): Promise<void> {
+  for (let at = 0; at < 30; at += 1) {
+    log.add(`lead-${'abcd'[at % 4]}`, 'Visited', { page: `page ${at % 7}`, count: at, share: at / 3 });
+    if (at % 5 !== 4) continue;
+    const { keeper } = await keep(log);
+    await keeper.caughtUp(head(log), 5_000);
+    await keeper.stop();
+  }
+}
+const segments = (): string[] => readdirSync(directory).sort();
+
+describe('segments of the history', () => {
+  let log: ListedLog;
+  beforeEach(async () => {
+    log = new ListedLog();
+    await visited(log);
+  });
+
+  const isWhole = async ({ keeper }: Kept): Promise<void> => {
+    expect(await keeper.caughtUp(head(log), 5_000)).toBe(true);
+    expect(await keeper.verify()).toMatchObject({ equal: true, position: head(log) });
+    expect((await keeper.read()).table(VISITS).rows).toBe(30);
+  };
+
+  it.each([
+    ['a flipped bit', (path: string) => writeFileSync(path, flipped(readFileSync(path)))],
+    ['an end cut off', (path: string) => truncateSync(path, 100)],
+    ['nothing in it', (path: string) => truncateSync(path, 0)],
+    ['something else in it', (path: string) => writeFileSync(path, 'x'.repeat(4_000))],
+  ])('are written again from one with %s on, which is named', async (_what, damage) => {
+    const third = segments()[2] as string;
+    damage(join(directory, third));
+    const kept = await keep(log);
+    expect(kept.notices).toMatchObject([{ kind: 'segment_dropped', segment: third, fallen: 3 }]);
+    expect(kept.store.position).toBe(log.events[9]?.position);
+    await isWhole(kept);
+    await kept.keeper.stop();
+  });
+
+  it('are written again from a missing one on', async () => {
+    rmSync(join(directory, segments()[2] as string));
+    const kept = await keep(log);
+    expect(kept.notices).toMatchObject([{ kind: 'segment_dropped', reason: 'is missing', fallen: 3 }]);
+    await isWhole(kept);
+    await kept.keeper.stop();
+  });
+
+  it('are written again when one is damaged while in use, and the reader gets all', async () => {
+    const kept = await keep(log);
+    await kept.keeper.caughtUp(head(log), 5_000);
+    const second = join(directory, segments()[1] as string);
+    writeFileSync(second, flipped(readFileSync(second)));
+    await isWhole(kept);
+    expect(kept.notices).toMatchObject([{ kind: 'segment_dropped', fallen: 4 }]);
+    await kept.keeper.stop();
+  });
+
+  it('of another version or another log are not used', async () => {
+    const other = await keep(log, { version: 2 });
+    expect(other.notices).toMatchObject([{ kind: 'segment_dropped', reason: 'written by another version', fallen: 5 }]);
+    await isWhole(other);
+    await other.keeper.stop();
+    const anew = new ListedLog();
+    anew.add('lead-e', 'Visited', { page: 'home', count: 1, share: 0 });
+    (anew.events[0] as { id: string }).id = 'the first of another log';
+    const kept = await keep(anew, { version: 2 });
+    expect(await kept.keeper.caughtUp(head(anew), 5_000)).toBe(true);
+    expect(kept.notices).toContainEqual({ kind: 'other_log' });
+    expect((await kept.keeper.read()).leadIds).toEqual(['e']);
+    await kept.keeper.stop();
+  });
+
+  it('become one when there are many, and a merge that was cut short changes nothing', async () => {
+    cpSync(directory, `${directory}-parts`, { recursive: true });
+    for (let more = 0; more < 2; more += 1) {
+      log.add('lead-b', 'Noted');
+      const { keeper } = await keep(log);
+      await keeper.caughtUp(head(log), 5_000);
+      await keeper.stop();
+    }
+    expect(segments()).toHaveLength(1);
+    const whole = segments();
+    // As if the process had died before it took the parts away, and amid the next file.
+    cpSync(`${directory}-parts`, directory, { recursive: true });
+    writeFileSync(join(directory, `${whole[0]}.tmp`), 'half');
+    rmSync(`${directory}-parts`, { recursive: true });
+    const kept = await keep(log);
+    expect(kept.notices).toEqual([]);
+    expect(segments()).toEqual(whole);
+    await kept.keeper.caughtUp(head(log), 5_000);
+    expect(await kept.keeper.verify()).toMatchObject({ equal: true });
+    await kept.keeper.stop();
+  });
+
+  it('that cannot be written wait in memory, and what was written stays usable', async () => {
+    const kept = await keep(log);
+    log.add('lead-z', 'Visited', { page: 'home', count: 1, share: 0 });
+    await kept.keeper.caughtUp(head(log), 5_000);
+    const before = segments();
+    // In the way of the file that is written beside its name.
+    const next = `${log.events[29]?.position}-${head(log)}.history.tmp`;
+    mkdirSync(join(directory, next));
+    expect(await kept.store.flush()).toBe(false);
+    expect(kept.notices).toMatchObject([{ kind: 'not_written' }]);
+    expect(segments().filter((name) => name !== next)).toEqual(before);
+    expect((await kept.keeper.read()).table(VISITS).rows).toBe(31);
+    rmSync(join(directory, next), { recursive: true });
+    expect(await kept.store.flush()).toBe(true);
+    expect(segments()).toHaveLength(before.length + 1);
+    expect(await kept.keeper.verify()).toMatchObject({ equal: true });
+    await kept.keeper.stop();
+  });
+
+  it('follow a log that goes away and comes back', async () => {
+    const kept = await keep(log);
+    await kept.keeper.caughtUp(head(log), 5_000);
+    log.disconnect();
+    log.isReachable = false;
+    log.add('lead-z', 'Visited', { page: 'home', count: 1, share: 0 });
+    expect(await kept.keeper.caughtUp(head(log), 50)).toBe(false);
+    log.isReachable = true;
+    expect(await kept.keeper.caughtUp(head(log), 5_000)).toBe(true);
+    expect(kept.notices.map(({ kind }) => kind)).toEqual(['unavailable', 'resumed']);
+    await kept.keeper.stop();
+  });
+
+  it('stay as they were for whoever holds them, whatever is added', async () => {
+    const kept = await keep(log);
+    await kept.keeper.caughtUp(head(log), 5_000);
+    const held = kept.store.hold();
+    log.add('lead-z', 'Visited', { page: 'new', count: 1, share: 0 });
+    await kept.keeper.caughtUp(head(log), 5_000);
+    await kept.store.flush();
+    const tables = await held.read();
+    expect([tables.table(VISITS).rows, tables.leadIds.length]).toEqual([30, 4]);
+    const received = receivedTables(structuredClone(await held.send([VISITS])));
+    expect(received.leadIds).toEqual(['a', 'b', 'c', 'd']);
+    expect(received.table(VISITS)).toEqual(tables.table(VISITS));
+    expect(received.dictionary('page').values).toEqual(tables.dictionary('page').values.slice(0, 8));
+    await held.release();
+    await kept.keeper.stop();
+  });
+});
+
+function flipped(bytes: Buffer): Buffer {
+  const at = bytes.length - 20;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  return bytes;
+}

@@ -141,9 +141,9 @@ export class HistoryKeeper {
       try {
         return await use(held);
       } catch (error) {
-        const { position } = held;
-        if (!(error instanceof SegmentUnreadable) || attempt === 3 || position === null) throw error;
-        if (!(await this.caughtUp(position, REWRITE_MS))) throw error;
+        const head = await this.#options.log.head();
+        if (!(error instanceof SegmentUnreadable) || attempt === 3 || head === null) throw error;
+        if (!(await this.caughtUp(head, REWRITE_MS))) throw error;
       } finally {
         await held.release();
       }
@@ -227,16 +227,18 @@ export class HistoryKeeper {
     this.#follow = new AbortController();
     if (this.#stopping.signal.aborted) this.#follow.abort();
     store.rollback();
-    this.#scannedTo = store.position;
+    this.#scannedTo = null;
     if (store.position === null) return;
     const { events } = await log.readAll({ filter: this.#filter, limit: 1 });
     const [first] = events;
     const head = await log.head();
     const isSame = first !== undefined && store.log === nameOf(first) && head !== null && head >= store.position;
-    if (isSame) return;
+    if (isSame) {
+      this.#reached(store.position);
+      return;
+    }
     onNotice?.({ kind: 'other_log' });
     await store.clear();
-    this.#scannedTo = null;
     this.#follow = new AbortController();
     if (this.#stopping.signal.aborted) this.#follow.abort();
   }
