@@ -65,6 +65,33 @@ function grouped(leads: number, column: ColumnArray): { readonly first: Uint32Ar
   return { first, order };
 }
 
+/** Words of a row as `groupedSteps` lays it: kind, bits of `command` and field; value, behaviour or nth; and the two instants. */
+const WORDS = 4;
+
+/** The rows of SCORING_STEPS by lead, side by side: what belongs together is read together. */
+function groupedSteps(
+  leads: number,
+  row: StepRow,
+  kindOf: Uint8Array,
+): { readonly first: Uint32Array; readonly words: Uint32Array } {
+  const { availableAtS, behaviour, command, field, lead, nth, occurredAtS, step, value } = row;
+  const rows = lead.length;
+  const first = new Uint32Array(leads + 1);
+  for (let n = 0; n < rows; n++) first[lead[n]! + 1]! += 1;
+  for (let n = 0; n < leads; n++) first[n + 1]! += first[n]!;
+  const next = first.slice(0, leads);
+  const words = new Uint32Array(WORDS * rows);
+  for (let n = 0; n < rows; n++) {
+    const at = WORDS * next[lead[n]!]!++;
+    words[at] = kindOf[step[n]!]! | (command[n]! << 8) | (field[n]! << 16);
+    // A row has but one of them.
+    words[at + 1] = value[n]! | behaviour[n]! | nth[n]!;
+    words[at + 2] = occurredAtS[n]!;
+    words[at + 3] = availableAtS[n]!;
+  }
+  return { first, words };
+}
+
 const columnOf = ({ columns }: Table, { columns: arrays }: Columns, name: string): ColumnArray =>
   arrays[columns.findIndex((column) => column.name === name)]!;
 
@@ -85,7 +112,10 @@ const LEAD_TYPE = number('leadType');
 const PROFILING = 1 << PURPOSES.indexOf('profiling');
 
 type StepRow = Readonly<
-  Record<'step' | 'command' | 'field' | 'value' | 'behaviour' | 'occurredAtS' | 'availableAtS' | 'nth', ColumnArray>
+  Record<
+    'lead' | 'step' | 'command' | 'field' | 'value' | 'behaviour' | 'occurredAtS' | 'availableAtS' | 'nth',
+    ColumnArray
+  >
 >;
 type Named = Readonly<Record<string, ColumnArray>>;
 
@@ -116,11 +146,10 @@ const SALES: ReadonlySet<string> = new Set([
 
 class Folding {
   readonly #leads: number;
-  readonly #rows: ReturnType<typeof grouped>;
+  readonly #rows: ReturnType<typeof groupedSteps>;
   readonly #captureOf: Uint32Array;
   readonly #companies: ReturnType<typeof grouped>;
   readonly #moves: ReturnType<typeof grouped>;
-  readonly #row: StepRow;
   readonly #capture: Named;
   readonly #company: Named;
   readonly #move: Named;
@@ -172,12 +201,9 @@ class Folding {
       const columns = tables.table(table);
       return Object.fromEntries(table.columns.map(({ name }) => [name, columnOf(table, columns, name)]));
     };
-    const steps = read(SCORING_STEPS);
-    this.#row = steps as StepRow;
     this.#capture = read(SCORING_CAPTURES);
     this.#company = read(SCORING_COMPANIES);
     this.#move = read(SCORING_MOVES);
-    this.#rows = grouped(leads, steps.lead!);
     this.#companies = grouped(leads, this.#company.lead!);
     this.#moves = grouped(leads, this.#move.lead!);
     this.#captureOf = new Uint32Array(leads);
@@ -202,6 +228,7 @@ class Folding {
     this.#granted = facts.values.indexOf('granted');
 
     this.#profiles = new ProfileInterner(facts);
+    this.#rows = groupedSteps(leads, read(SCORING_STEPS) as StepRow, this.#kindOf);
     const most = this.#mostSteps();
     this.#steps = { kind: sharedU8(most), atS: sharedU32(most), occurredAtS: sharedU32(most), value: sharedU32(most) };
     this.#firstStep = sharedU32(leads + 1);
@@ -220,20 +247,19 @@ class Folding {
   /** More than that no fold of these rows makes. */
   #mostSteps(): number {
     let most = 0;
-    const { command, step } = this.#row;
-    for (let row = 0; row < step.length; row++) {
-      const kind = this.#kindOf[step[row]!]!;
+    const { words } = this.#rows;
+    for (let at = 0; at < words.length; at += WORDS) {
+      const kind = words[at]! & 0xff;
       most += kind === K.behaviour || kind === K.fact || kind === K.touched ? 1 : 2;
-      if ((command[row]! & COMMAND.starts) !== 0) most += 1;
+      if (((words[at]! >>> 8) & COMMAND.starts) !== 0) most += 1;
     }
     return most;
   }
 
   fold(lead: number): void {
-    const { first, order } = this.#rows;
+    const { first, words } = this.#rows;
     this.#firstStep[lead] = this.#count;
     this.#reset();
-    const row = this.#row;
     let owner = 0;
     let team = 0;
     let leadType = 0;
@@ -241,12 +267,14 @@ class Folding {
     let move = this.#moves.first[lead]!;
     const moves: Move[] = [];
     for (let n = first[lead]!; n < first[lead + 1]!; n++) {
-      const at = order[n]!;
-      const command = row.command[at]!;
+      const at = WORDS * n;
+      const what = words[at]!;
+      const command = (what >>> 8) & 0xff;
       if ((command & COMMAND.starts) !== 0) this.#begin();
-      const occurredAtS = row.occurredAtS[at]!;
-      const availableAtS = row.availableAtS[at]!;
-      const kind = this.#kindOf[row.step[at]!]!;
+      const value = words[at + 1]!;
+      const occurredAtS = words[at + 2]!;
+      const availableAtS = words[at + 3]!;
+      const kind = what & 0xff;
       this.#isImported = (command & COMMAND.imported) !== 0;
       if (kind !== K.behaviour || !this.#wentBack) this.#nowS = availableAtS;
       if ((command & COMMAND.scores) !== 0) {
@@ -269,17 +297,17 @@ class Folding {
         }
         case K.behaviour:
           this.#behavioursAtS = Math.max(this.#behavioursAtS, availableAtS);
-          this.#emit(STEP.behaviour, this.#behavioursAtS, occurredAtS, row.behaviour[at]!);
+          this.#emit(STEP.behaviour, this.#behavioursAtS, occurredAtS, value);
           break;
         case K.fact: {
-          const field = this.#fieldOf[row.field[at]!]!;
-          this.#profiles.set(field, row.value[at]!);
-          if (field === LEAD_TYPE) leadType = row.value[at]!;
+          const field = this.#fieldOf[what >>> 16]!;
+          this.#profiles.set(field, value);
+          if (field === LEAD_TYPE) leadType = value;
           this.#factsAreNew = true;
           break;
         }
         case K.account:
-          this.#profiles.set(ACCOUNT, row.value[at]!);
+          this.#profiles.set(ACCOUNT, value);
           for (const [field] of this.#judged) this.#profiles.set(field, 0);
           this.#failsHard = false;
           this.#factsAreNew = true;
@@ -292,8 +320,8 @@ class Folding {
           break;
         }
         case K.consent: {
-          const purpose = this.#purposeOf[row.field[at]!]!;
-          const isGranted = row.value[at] === this.#granted;
+          const purpose = this.#purposeOf[what >>> 16]!;
+          const isGranted = value === this.#granted;
           this.#consentsGranted = isGranted ? this.#consentsGranted | purpose : this.#consentsGranted & ~purpose;
           this.#consentsWithdrawn = isGranted ? this.#consentsWithdrawn & ~purpose : this.#consentsWithdrawn | purpose;
           break;
@@ -316,10 +344,10 @@ class Folding {
           break;
         }
         case K.owner:
-          owner = row.value[at]!;
+          owner = value;
           break;
         case K.team:
-          team = row.value[at]!;
+          team = value;
           break;
         case K.scored:
           this.#evaluated();
@@ -339,7 +367,7 @@ class Folding {
           for (const one of moves) one.stands = false;
           break;
         case K.moved_again: {
-          const again = moves[row.nth[at]! - 1]!;
+          const again = moves[value - 1]!;
           again.stands = true;
           if (occurredAtS !== 0) again.occurredAtS = occurredAtS;
           break;
@@ -348,13 +376,13 @@ class Folding {
           this.#consentsGranted = this.#consentsWithdrawn = 0;
           break;
         case K.state:
-          this.#entered(this.#factStateGate[row.value[at]!]!, row.value[at] === this.#merged.fact);
+          this.#entered(this.#factStateGate[value]!, value === this.#merged.fact);
           break;
         case K.captured_again:
           this.#out.capturedAtS[lead] = occurredAtS;
           break;
         default:
-          throw new Error(`a step of an unknown kind: ${String(row.step[at])}`);
+          throw new Error(`a step of an unknown kind: ${kind}`);
       }
     }
     this.#evaluated();

@@ -13,7 +13,8 @@ export class ProfileInterner {
   /** Of the set at hand: by field, an index into its values. */
   readonly #present = new Uint32Array(FIELDS);
   #hash = 0;
-  readonly #columns: Indices[] = FIT_FIELD_NAMES.map(() => new Uint8Array(1024));
+  /** By field, of those that were ever known. */
+  readonly #columns: Uint32Array[] = [];
   readonly #values: (FactValue | undefined)[][] = FIT_FIELD_NAMES.map(() => [undefined]);
   /** By field and code of the dictionary: the value's index. */
   readonly #indexOf: (Uint32Array | undefined)[] = FIT_FIELD_NAMES.map(() => undefined);
@@ -59,7 +60,8 @@ export class ProfileInterner {
     FIT_FIELD_NAMES.forEach((name, field) => {
       values[name] = this.#values[field]!;
       fields[name] = sharedIndices(this.#count, this.#values[field]!.length);
-      fields[name].set(this.#columns[field]!.subarray(0, this.#count));
+      const column = this.#columns[field];
+      if (column !== undefined) fields[name].set(column.subarray(0, this.#count));
     });
     return { count: this.#count, fields, values } as ProfileColumns;
   }
@@ -69,7 +71,10 @@ export class ProfileInterner {
     let index = indexOf[code]!;
     if (index === 0) {
       const values = this.#values[field]!;
-      if (values.length === 1) this.#used = [...this.#used, field];
+      if (values.length === 1) {
+        this.#used = [...this.#used, field];
+        this.#columns[field] = new Uint32Array(this.#hashes.length);
+      }
       index = values.push(this.facts.values[code] ?? undefined) - 1;
       indexOf[code] = index;
     }
@@ -83,24 +88,15 @@ export class ProfileInterner {
 
   #add(slot: number): number {
     const profile = this.#count++;
-    if (profile === this.#hashes.length) this.#hashes = grown(this.#hashes, new Int32Array(2 * profile));
+    if (profile === this.#hashes.length) {
+      this.#hashes = grown(this.#hashes, new Int32Array(2 * profile));
+      for (const field of this.#used) this.#columns[field] = grown(this.#columns[field]!, new Uint32Array(2 * profile));
+    }
     this.#hashes[profile] = this.#hash;
-    for (const field of this.#used) this.#store(field, profile, this.#present[field]!);
+    for (const field of this.#used) this.#columns[field]![profile] = this.#present[field]!;
     this.#slots[slot] = profile + 1;
     if (2 * this.#count > this.#slots.length) this.#rehash();
     return profile;
-  }
-
-  #store(field: number, profile: number, index: number): void {
-    let column = this.#columns[field]!;
-    const isWide = index < 2 ** (8 * column.BYTES_PER_ELEMENT);
-    if (profile >= column.length || !isWide) {
-      const length = Math.max(column.length, 2 ** Math.ceil(Math.log2(profile + 1)));
-      const bytes = isWide ? column.BYTES_PER_ELEMENT : index < 65_536 ? 2 : 4;
-      column = grown(column, bytes === 1 ? new Uint8Array(length) : bytes === 2 ? new Uint16Array(length) : new Uint32Array(length)); // prettier-ignore
-      this.#columns[field] = column;
-    }
-    column[profile] = index;
   }
 
   #rehash(): void {
@@ -115,7 +111,7 @@ export class ProfileInterner {
   }
 }
 
-function grown<A extends Indices | Int32Array>(from: Indices | Int32Array, to: A): A {
+function grown<A extends Uint32Array | Int32Array>(from: A, to: A): A {
   to.set(from);
   return to;
 }
