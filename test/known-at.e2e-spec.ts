@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -98,6 +99,41 @@ describe('figures as they were known', () => {
     expect([wrong.status, wrong.body.code, wrong.body.fields[0].field]).toEqual([400, 'VALIDATION_FAILED', 'knownAt']);
   });
 
+  it('are judged by other promises, without a trace on any lead', async () => {
+    await setClock('2027-06-09T08:00:00Z');
+    const head = () => ledger.log.readAll({ direction: 'backwards', limit: 1, filter: { streamPrefixes: ['lead-'] } });
+    const before = await head();
+    const window = { from: '2027-06-01', to: '2027-06-09' };
+    const replay = (body: object) => admin.call('POST', '/v1/sla-replays?wait=30', { body });
+    // Half a day's promise to answer: what was accepted at 16:00 had been offered at 09:00.
+    const clocks = [{ clockType: 'handoff_response', targetOpenS: 4 * 3600, calendarId: 'office' }];
+    const document = { definitions: [], goals: [], clocks };
+    const { body: run, status } = await replay({ name: 'Half a day', window, agreement: { document } });
+    expect([status, run.status, run.error]).toEqual([202, 'done', null]);
+    // The breach of the night was taken back: noticed once, and it does not stand.
+    expect(run.result.check).toEqual({ clocks: 2, breaches: 1, differences: 0, examples: [] });
+    const [answers] = run.result.byClockType;
+    expect([answers.clockType, answers.recorded.attainment.rate, answers.whatIf.attainment.rate]).toEqual(['handoff_response', 1, 0]); // prettier-ignore
+    expect(run.result.gained.items).toMatchObject([
+      { clockType: 'handoff_response', whatIfDueAt: '2027-06-07T13:00:00.000Z', stoppedAt: '2027-06-07T16:00:00.000Z' },
+    ]);
+    expect(run.summary).toMatchObject({ differences: 0, gained: 1 });
+
+    const { body: kept } = await admin.get(`/v1/sla-replays/${run.id}`);
+    expect(kept).toEqual(run);
+    const { body: listed } = await admin.get('/v1/sla-replays');
+    expect(listed.items.map(({ id, name }: { id: string; name: string }) => [id, name])).toEqual([[run.id, 'Half a day']]); // prettier-ignore
+    const refused = await Promise.all([
+      replay({ window: { from: '2027-06-09', to: '2027-06-08' } }),
+      replay({ window, calendars: [{ calendarId: 'office', document: { timeZone: 'UTC', weekly: [] } }] }),
+    ]);
+    expect(refused.map((answer) => [answer.status, answer.body.code])).toEqual([
+      [400, 'WINDOW_INVALID'],
+      [400, 'CALENDAR_INVALID'],
+    ]);
+    expect(await head()).toEqual(before);
+  });
+
   it('are tried under other scoring models, side by side, without a trace on any lead', async () => {
     await setClock('2027-06-09T09:00:00Z');
     const cara = await lead('cara@example.org');
@@ -138,6 +174,21 @@ describe('figures as they were known', () => {
     // The same again, of the same past, is the same to the last figure.
     const again = await replay({ ...asked, position: run.datasetPosition });
     expect(again.body.resultSha256).toBe(run.resultSha256);
+    // What was tried may be named when it is proposed, and nothing else.
+    const models = '/v1/config/scoring-models';
+    await act(models, { id: 'prices', document });
+    await act(models, { id: 'others', document: { ...document, thresholds: { mql: { minTotal: 11 } } } });
+    const validated = (id: string, whatIfId: string) => analyst.command(`${models}/${id}/versions/1/validate`, { whatIfId }); // prettier-ignore
+    expect((await validated('prices', run.id)).status).toBe(200);
+    expect((await get(`${models}/prices`)).versions[0].validations).toEqual([run.id]);
+    for (const [id, whatIfId] of [
+      ['others', run.id],
+      ['prices', randomUUID()],
+    ] as const) {
+      const { body, status: refused } = await validated(id, whatIfId);
+      expect([refused, body.code, body.fields[0].field]).toEqual([400, 'VALIDATION_FAILED', 'whatIfId']);
+    }
+
     const listed = (await analyst.get('/v1/replays')).body.items;
     expect(listed.map((item: { name: string }) => item.name)).toEqual(['Prices?', 'Prices?']);
     expect((await analyst.call('DELETE', `/v1/replays/${run.id}`)).status).toBe(200);

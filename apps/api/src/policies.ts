@@ -17,7 +17,7 @@ import { defaultScoringEvents } from '#libs/scoring/src/default-model.js';
 import { ModelBook } from '#libs/scoring/src/model-book.js';
 
 /** The streams that hold configuration (spec §2.2). */
-const CONFIGURATION: LogFilter = {
+export const CONFIGURATION: LogFilter = {
   streamPrefixes: [
     'calendar-',
     'agreement-',
@@ -34,7 +34,7 @@ const CONFIGURATION: LogFilter = {
 /** Of the default model's events among those of the seed: apart, so that other defaults may be added. */
 const FIRST_MODEL_ORDINAL = 1_000_000;
 /** Command id of the first configuration: the same in every process, so that two first starts write the same events. */
-const SEED_COMMAND_ID = '5eed0000-1ead-5000-8000-1ed9e7000001';
+export const SEED_COMMAND_ID = '5eed0000-1ead-5000-8000-1ed9e7000001';
 const PAGE = 1000;
 const RETRY_MS = 1000;
 

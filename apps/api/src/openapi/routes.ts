@@ -7,6 +7,8 @@ import { exportRoutes } from '../export/export-routes.js';
 import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
+import { slaReplayRoutes } from '../whatif/sla-replay-routes.js';
+import { tuningRoutes } from '../whatif/tuning-routes.js';
 import { replayRoutes } from '../whatif/what-if-routes.js';
 import { accountRoutes } from './account-routes.js';
 import { alertRoutes } from './alert-routes.js';
@@ -146,6 +148,8 @@ export const routes: readonly Route[] = [
   ...reviewRoutes,
   ...importRoutes,
   ...replayRoutes,
+  ...slaReplayRoutes,
+  ...tuningRoutes,
   {
     method: 'POST',
     path: '/v1/keys',

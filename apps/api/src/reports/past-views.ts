@@ -5,6 +5,7 @@ import { Projector } from '#libs/projections/src/projector.js';
 import { funnelProjection } from '#libs/read-models/src/funnel-projection.js';
 import { MemoryStore } from '#libs/read-models/src/store/memory-store.js';
 import type { Reflecting } from '../views.js';
+import { PastPolicies, type PoliciesOfThen } from './past-policies.js';
 
 /** So many views of the past are held: a report and its drill lists are asked one after the other. */
 const HELD = 2;
@@ -20,10 +21,19 @@ export class PastViews {
   /** One is folded at a time: each takes a core. */
   #folding: Promise<unknown> = Promise.resolve();
 
+  readonly #policies: PastPolicies;
+
   constructor(
     private readonly log: EventLog,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.#policies = new PastPolicies(log);
+  }
+
+  /** What the figures were judged by then. */
+  policiesKnownAt(knownAtMs: number): Promise<PoliciesOfThen> {
+    return this.#policies.knownAt(knownAtMs);
+  }
 
   async knownAt(knownAtMs: number): Promise<Reflecting> {
     const position = await this.#lastRecordedBy(knownAtMs);

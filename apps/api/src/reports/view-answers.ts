@@ -24,17 +24,19 @@ export class ViewAnswers implements Answers {
   async to<Name extends QuestionName>(asked: Asked<Name>): Promise<Answer<Name>> {
     const { beside, configuredAt, name, nowMs, query } = asked;
     await this.policies.reach(configuredAt);
-    const context = { nowMs, defaultTz: DEFAULT_TZ, policies: this.policies.book };
+    const context = { nowMs, defaultTz: DEFAULT_TZ };
     const answer = (view: ReadView, given: QueryContext): Promise<Answer<Name>> =>
       (QUESTIONS[name] as (...asked: unknown[]) => Promise<Answer<Name>>)(view, query, given, ...beside);
     const knownAtMs = knownAtOf(query);
     if (knownAtMs !== null && knownAtMs < nowMs) {
       const { view, position } = await this.past.knownAt(knownAtMs);
-      return alsoKnownAt(await answer(view, { ...context, knownAtMs, position }), knownAtMs);
+      const { book: policies, campaigns } = await this.past.policiesKnownAt(knownAtMs);
+      return alsoKnownAt(await answer(view, { ...context, policies, campaigns, knownAtMs, position }), knownAtMs);
     }
     const { after } = parsed(afterOnly, { after: query.after });
     const { view, position } = await this.views.reflecting(after);
-    return answer(view, { ...context, position });
+    const { book, campaigns } = this.policies;
+    return answer(view, { ...context, policies: book, campaigns, position });
   }
 }
 

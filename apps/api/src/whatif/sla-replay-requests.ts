@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CLOCK_TYPES } from '#libs/policy/src/documents.js';
 import { configId } from '../config/config-requests.js';
 import { position } from '../query-fields.js';
+import { name } from './what-if-requests.js';
 import { whatIfInstant, whatIfWindow } from './what-if-window.js';
 
 /** What is sent to `/v1/sla-replays`, and what it answers. */
@@ -12,9 +13,9 @@ const document = z
   .describe('As it is drafted at /v1/config; what it leaves out is the template’s');
 
 export const slaReplayRequest = z.strictObject({
-  name: z.string().min(1).max(200).optional(),
+  name: name.optional(),
   window: whatIfWindow.describe('Promises made in [from, to): dates (UTC) or instants, all of it past'),
-  asOf: whatIfInstant.optional().describe('What was recorded later is not known; now unless given'),
+  asOf: whatIfInstant.optional().describe('What was recorded later is not known; default: now'),
   agreement: z
     .strictObject({
       document: document.optional(),

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
 import { clockHistoryOf } from '#libs/history/src/clock-history.js';
 import type { SlaCandidate } from '#libs/history/src/sla-terms.js';
 import { replaySla } from '#libs/history/src/sla-replay.js';
@@ -8,6 +9,7 @@ import type { JsonObject } from '#libs/event-log/src/event-log.js';
 import type { Actor } from '#libs/lead/src/commands.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
 import { Problem } from '#libs/platform/src/problem.js';
+import { CLOCK } from '#libs/platform/src/tokens.js';
 import { fieldsOf } from '#libs/platform/src/zod-pipe.js';
 import { BusinessCalendar } from '#libs/policy/src/business-calendar.js';
 import { documentKinds, type DocumentKind } from '#libs/policy/src/document-kinds.js';
@@ -16,25 +18,28 @@ import { PolicyError } from '#libs/policy/src/errors.js';
 import type { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { z } from 'zod';
 import { hashOfCommand } from '../commands/canonical-json.js';
+import { Policies } from '../policies.js';
 import type { SlaReplayBody } from './sla-replay-requests.js';
-import type { WhatIfRuns, WhatIfTold, WhatIfWork } from './what-if-runs.js';
+import { WhatIfRuns, type WhatIfTold, type WhatIfWork } from './what-if-runs.js';
 import { checkWindow } from './what-if-window.js';
 
-/** Reads tables of the history, everything that has been acknowledged in them. */
+/** Reads tables of the history, everything in them that had been acknowledged when it was asked. */
 export interface HistorySource {
   tables(wanted: readonly Table[]): Promise<HistoryTables>;
 }
+export const HISTORY_SOURCE = Symbol('HistorySource');
 
 /** Where what is not of the policies of then came from: no version that a person activated. */
 const CANDIDATE = 'candidate';
 
 /** What-if SLA (spec §6, contract `/v1/sla-replays`): runs of libs/history's replay of promises. */
+@Injectable()
 export class SlaReplays {
   constructor(
     private readonly runs: WhatIfRuns,
-    private readonly history: HistorySource,
-    private readonly policies: { readonly book: PolicyBook; catchUp(): Promise<void> },
-    private readonly clock: Clock,
+    @Inject(HISTORY_SOURCE) private readonly history: HistorySource,
+    private readonly policies: Policies,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /**
@@ -45,8 +50,7 @@ export class SlaReplays {
     const nowMs = this.clock.nowMs();
     // Policies that were acknowledged before this request are known to it.
     await this.policies.catchUp();
-    const { agreement, calendars, limit, name = null, window } = body;
-    const asOfMs = body.asOf ?? nowMs;
+    const { agreement, asOf: asOfMs = nowMs, calendars, limit, name = null, window } = body;
     checkWindow(window, asOfMs, nowMs);
     const candidate = candidateOf(body, this.policies.book, asOfMs);
     const told = { from: toIso(window.from), to: toIso(window.to) };
