@@ -322,8 +322,8 @@ export function toldResult(
   };
 }
 
-/** The same for the same document, however its members are ordered. */
-export const modelDigest = (document: ScoringModelDocument): string =>
+/** The same for the same rules, however the document's members are ordered and whatever id and version it says it has. */
+export const modelDigest = ({ id: _, version: __, ...document }: ScoringModelDocument): string =>
   createHash('sha256')
     .update(JSON.stringify(ordered(document)))
     .digest('hex');

@@ -35,6 +35,8 @@ interface Kind {
   readonly drafted: ConfigEventType;
   /** null: put in force without approvals. The others need marketing's and sales' (spec §2.4). */
   readonly approved: ConfigEventType | null;
+  /** Only of what a what-if can try. */
+  readonly validated?: ConfigEventType;
   readonly activated: ConfigEventType;
   readonly retired: ConfigEventType;
   /** The document with its defaults. @throws ZodError, PolicyError */
@@ -83,6 +85,7 @@ export const documentKinds: Readonly<Record<DocumentKind, Kind>> = {
   'scoring-models': {
     category: 'scoringmodel',
     drafted: 'ScoringModelDrafted',
+    validated: 'ScoringModelValidated',
     approved: 'ScoringModelApproved',
     activated: 'ScoringModelActivated',
     retired: 'ScoringModelRetired',

@@ -215,6 +215,12 @@ export const configEventSchemas = {
   AgreementRetired: retired,
   // The document belongs to libs/scoring, which reads it; here only its versions count.
   ScoringModelDrafted: z.looseObject({ occurredAt: ts, version }),
+  ScoringModelValidated: z.object({
+    occurredAt: ts,
+    version,
+    whatIfId: id,
+    summary: z.record(z.string(), z.unknown()).optional(),
+  }),
   ScoringModelApproved: approved,
   ScoringModelActivated: activated.extend({ rescoreExisting: z.boolean().default(false) }),
   ScoringModelRetired: retired,

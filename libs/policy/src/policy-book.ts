@@ -116,6 +116,7 @@ export class PolicyBook {
       case 'PersonaRetired':
         return versionsOf(this.personasById, id).retire(data.version, atMs);
       case 'AgreementApproved':
+      case 'ScoringModelValidated':
       case 'ScoringModelApproved':
       case 'IcpApproved':
       case 'PersonaApproved':

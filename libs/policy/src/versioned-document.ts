@@ -13,6 +13,8 @@ export interface Draft {
   readonly version: number;
   readonly document: ConfigDocument;
   readonly approvals: readonly { readonly party: Party; readonly by: string }[];
+  /** Ids of the what-ifs that tried it. */
+  readonly validations?: readonly string[];
   /** When it comes or came into force; null: not activated. */
   readonly effectiveFrom: string | null;
   readonly retired: boolean;
@@ -39,6 +41,13 @@ export interface StoredEvent {
 
 export type DocumentCommand =
   | { readonly act: 'draft'; readonly document: ConfigDocument; readonly version?: number | undefined }
+  | {
+      readonly act: 'validate';
+      readonly version: number;
+      readonly whatIfId: string;
+      /** What the run says of this very document. */
+      readonly summary?: Readonly<Record<string, unknown>> | undefined;
+    }
   | { readonly act: 'approve'; readonly version: number; readonly party: Party }
   | {
       readonly act: 'activate';
@@ -70,7 +79,7 @@ export function evolveDocument(
   { type, data }: StoredEvent,
   eventId: string,
 ): VersionedDocument {
-  const { drafted, approved, activated, retired } = documentKinds[kind];
+  const { drafted, approved, activated, retired, validated } = documentKinds[kind];
   const { occurredAt, version: number, ...document } = data;
   const version = typeof number === 'number' ? number : undefined;
   const known = state.drafts.find((draft) => draft.version === version);
@@ -80,6 +89,10 @@ export function evolveDocument(
       const draft: Draft = { version, document, approvals: [], effectiveFrom: null, retired: false, eventId };
       const drafts = [...state.drafts.filter((one) => one.version !== version), draft];
       return { ...state, drafts: drafts.sort((a, b) => a.version - b.version) };
+    }
+    case validated: {
+      const validations = [...(known?.validations ?? []), String(data.whatIfId)];
+      return known === undefined ? state : changed(state, { ...known, validations });
     }
     case approved: {
       const approval = { party: data.party as Party, by: String(data.by) };
@@ -126,6 +139,13 @@ export function decideDocument(
       requireNext(state, command.version ?? next, next);
       const document = kind.read(command.document, context);
       return [{ type: kind.drafted, data: { occurredAt, version: next, ...document } }];
+    }
+    case 'validate': {
+      const { summary, version, whatIfId } = command;
+      if (kind.validated === undefined)
+        throw new PolicyError('VALIDATION_FAILED', 'a what-if tries scoring models only', 'version');
+      if (draftOf(state, version).validations?.includes(whatIfId) === true) return [];
+      return [{ type: kind.validated, data: { occurredAt, version, whatIfId, summary } }];
     }
     case 'approve': {
       const { party, version } = command;

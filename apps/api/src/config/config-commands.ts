@@ -12,8 +12,9 @@ import { derivedId, eventId } from '#libs/event-log/src/ids.js';
 import { LruMap } from '#libs/event-log/src/lru-map.js';
 import type { EventMetadata } from '#libs/event-log/src/metadata.js';
 import type { Actor } from '#libs/lead/src/commands.js';
+import { modelDigest } from '#libs/history/src/replay.js';
 import { type Clock, toIso } from '#libs/platform/src/clock.js';
-import { Problem } from '#libs/platform/src/problem.js';
+import { invalid, Problem } from '#libs/platform/src/problem.js';
 import { fieldsOf } from '#libs/platform/src/zod-pipe.js';
 import { type ConfigDocument, type DocumentKind, documentKinds } from '#libs/policy/src/document-kinds.js';
 import { configEventSchemas } from '#libs/policy/src/documents.js';
@@ -26,6 +27,7 @@ import { checkScoringModel } from '#libs/scoring/src/model.js';
 import { ScoringError } from '#libs/scoring/src/errors.js';
 import { hashOfCommand } from '../commands/canonical-json.js';
 import type { Policies } from '../policies.js';
+import { loadWhatIf, type WhatIfRun } from '../whatif/what-if-run.js';
 import { settingIn } from './config-history.js';
 import { configFold, type ConfigStream } from './config-streams.js';
 
@@ -89,10 +91,18 @@ export class ConfigCommands {
     const { clock, policies } = this.options;
     const changesStages = kind === 'pipelines' && (command.act === 'activate' || command.act === 'retire');
     const openDeals = changesStages ? counted(await this.options.openDeals()) : [];
+    const run = command.act === 'validate' ? await loadWhatIf(this.options.log, command.whatIfId) : null;
     const outcome = await this.#handle(`${documentKinds[kind].category}-${id}`, command, origin, (state, revision) => {
       if (revision < 0 && command.act !== 'draft')
         throw new Problem('NOT_FOUND', `there is no ${id} among the ${kind}`);
-      return decideDocument(state.document, command, {
+      const draft = state.document.drafts.find(
+        (one) => one.version === (command.act === 'draft' ? null : command.version),
+      );
+      const judged =
+        command.act === 'validate' && draft !== undefined
+          ? { ...command, summary: triedBy(run, draft.document) }
+          : command;
+      return decideDocument(state.document, judged, {
         kind,
         id,
         nowMs: clock.nowMs(),
@@ -202,6 +212,17 @@ function counted(deals: readonly OpenDealOfLead[]): OpenDeals {
     else known.deals += 1;
   }
   return [...counts.values()];
+}
+
+/** What a finished run says of this very document. @throws Problem VALIDATION_FAILED: it says nothing */
+function triedBy(run: WhatIfRun | null, document: ConfigDocument): Readonly<Record<string, unknown>> {
+  if (run === null || run.forgotten || run.completed?.outcome !== 'done')
+    throw invalid('whatIfId', 'there is no finished what-if of this id');
+  const candidates: unknown = run.completed.summary?.candidates;
+  const digest = modelDigest(checkScoringModel(document));
+  const tried = (Array.isArray(candidates) ? candidates : []).find((one) => one?.digest === digest);
+  if (tried === undefined) throw invalid('whatIfId', 'this what-if tried other models than this version');
+  return tried;
 }
 
 /** Name and version come from the stream, wherever the document repeats them. */

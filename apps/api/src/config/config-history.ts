@@ -21,6 +21,7 @@ export interface ConfigVersion {
   /** null: written into the log by another client, which did not say. */
   readonly by: string | null;
   readonly approvals: readonly { readonly party: string; readonly by: string }[];
+  readonly validations?: readonly string[];
   readonly document: Readonly<Record<string, unknown>>;
 }
 
@@ -97,7 +98,8 @@ export function historyOf(
             : effectiveFrom === null
               ? 'draft'
               : 'superseded';
-    return { version, status, effectiveFrom, recordedAt, by, approvals, document: draft.document };
+    const tried = draft.validations === undefined ? {} : { validations: draft.validations };
+    return { version, status, effectiveFrom, recordedAt, by, approvals, ...tried, document: draft.document };
   });
   return { id, versionInForce: inForce, latestVersion: versions.at(-1)?.version ?? 0, versions };
 }

@@ -71,6 +71,9 @@ export const approveBody = z.strictObject({
     .optional()
     .describe('An administrator says for whom; the others approve for their own'),
 });
+export const validateBody = z.strictObject({
+  whatIfId: z.uuid().toLowerCase().describe('A run of /v1/replays that is done and has tried this very document'),
+});
 export const activateBody = z.strictObject({
   effectiveFrom: instant.optional().describe('Default now; may lie ahead, or back to where the version before began'),
   stageMapping: z
@@ -109,6 +112,7 @@ export const configHistory = z.object({
       recordedAt: z.string(),
       by: z.string().nullable(),
       approvals: z.array(z.object({ party: z.string(), by: z.string() })),
+      validations: z.array(z.string()).optional().describe('Scoring models: ids of the what-ifs that tried it'),
       document: z.record(z.string(), z.unknown()),
     }),
   ),

@@ -27,6 +27,7 @@ import {
   type readinessAnswer,
   readinessQuery,
   retireBody,
+  validateBody,
   versionNumber,
 } from './config-requests.js';
 import { CONFIG_KINDS, type ConfigKind, isDocumentKind, prefixOf } from './config-streams.js';
@@ -138,6 +139,24 @@ export class ConfigController {
   ): Promise<ConfigAnswer> {
     const { party } = parsed(approveBody, body ?? {});
     const command: DocumentCommand = { act: 'approve', version, party: partyOf(actor, party) };
+    return told(reply, await this.#act(kind, id, command, originOf(key, ifMatch, actor)));
+  }
+
+  @Post(':kind/:id/versions/:version/validate')
+  @HttpCode(200)
+  async validate(
+    @Param('kind') kind: string,
+    @Param('id') id: string,
+    @Param('version', new ZodPipe(versionNumber)) version: number,
+    @Body() body: unknown,
+    @Headers('idempotency-key') key: string | undefined,
+    @Headers('if-match') ifMatch: string | undefined,
+    @Caller() actor: Actor,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ConfigAnswer> {
+    const { whatIfId } = parsed(validateBody, body ?? {});
+    requireRole(actor, ['analyst', ...CONFIGURES]);
+    const command: DocumentCommand = { act: 'validate', version, whatIfId };
     return told(reply, await this.#act(kind, id, command, originOf(key, ifMatch, actor)));
   }
 

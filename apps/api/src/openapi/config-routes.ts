@@ -23,6 +23,7 @@ import {
   routingAnswer,
   routingBody,
   trainedBody,
+  validateBody,
   versionNumber,
 } from '../config/config-requests.js';
 import type { Route, RouteBody } from './route.js';
@@ -128,6 +129,14 @@ export const configRoutes: readonly Route[] = [
     summary: 'Put a version in force, now or from another time on.',
     params: ofVersion,
     body: { schema: activateBody, name: 'ConfigActivation' },
+  }),
+  act({
+    path: '/v1/config/{kind}/{id}/versions/{version}/validate',
+    operationId: 'validateConfig',
+    summary: 'Put on record which what-if tried this version of a scoring model.',
+    roles: ['analyst', ...CONFIGURES],
+    params: ofVersion,
+    body: { schema: validateBody, name: 'ConfigValidation' },
   }),
   act({
     path: '/v1/config/{kind}/{id}/versions/{version}/retire',
