@@ -18,6 +18,7 @@ import { parseSettings } from '#libs/platform/src/settings.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { masterKeyOf } from '#libs/privacy/src/master-key.js';
 import { REPORT_NAMES } from '#libs/read-models/src/reports.js';
+import { scoringInForceOf } from './support/company-history.js';
 import { FROM_SOURCES } from './support/ledger-here.js';
 
 const ADMIN_KEY = 'an-administrators-key-of-the-demo';
@@ -34,6 +35,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true }), 30_000);
 
+async function eventsOf(dataDir: string): Promise<RecordedEvent[]> {
+  const log = await EmbeddedLog.open({ dir: join(dataDir, 'log'), clock: new SystemClock() });
+  const events: RecordedEvent[] = [];
+  for (let after: string | null | undefined; after !== null;) {
+    const page = await log.readAll({ limit: 10_000, ...(after === undefined ? {} : { after }) });
+    events.push(...page.events);
+    after = page.next;
+  }
+  await log.close();
+  return events;
+}
+
 describe('a simulated history', () => {
   const live = (dir: string, seed: string): Promise<History> =>
     simulateHistory({
@@ -49,14 +62,14 @@ describe('a simulated history', () => {
     const first = await live('first', 'one seed');
     await live('again', 'one seed');
     await live('other', 'another seed');
-    const events = await eventsOf('first');
+    const events = await eventsOf(join(home, 'first'));
     expect(first.commands).toBeGreaterThan(500);
-    expect(digestOf(await eventsOf('again'))).toBe(digestOf(events));
-    expect(digestOf(await eventsOf('other'))).not.toBe(digestOf(events));
+    expect(digestOf(await eventsOf(join(home, 'again')))).toBe(digestOf(events));
+    expect(digestOf(await eventsOf(join(home, 'other')))).not.toBe(digestOf(events));
   }, 120_000);
 
   it('is recorded when it happened, in order, and ends at the present', async () => {
-    const recorded = (await eventsOf('first')).map(effectiveRecordedAtMs);
+    const recorded = (await eventsOf(join(home, 'first'))).map(effectiveRecordedAtMs);
     expect(recorded).toEqual([...recorded].sort((a, b) => a - b));
     expect(recorded[0]).toBe(UNTIL_MS - 61 * DAY_MS);
     expect(recorded.at(-1)).toBeLessThanOrEqual(UNTIL_MS);
@@ -66,7 +79,7 @@ describe('a simulated history', () => {
   it('breaks and keeps its promises as the policies in force make of its facts', async () => {
     const policies = new PolicyBook();
     const tables = new GrowingTables();
-    const events = await eventsOf('first');
+    const events = await eventsOf(join(home, 'first'));
     for (const event of events) {
       policies.apply(event);
       if (event.stream.startsWith('lead-')) void clocksEncoder.encode(event, tables);
@@ -89,13 +102,6 @@ describe('a simulated history', () => {
     expect(check.breaches).toBeGreaterThan(5);
   });
 
-  async function eventsOf(dir: string): Promise<RecordedEvent[]> {
-    const log = await EmbeddedLog.open({ dir: join(home, dir, 'log'), clock: new SystemClock() });
-    const { events } = await log.readAll({ limit: 100_000 });
-    await log.close();
-    return [...events];
-  }
-
   /** Without what privacy draws anew each time: data keys, what they seal, the ids of identity claims. */
   function digestOf(events: readonly RecordedEvent[]): string {
     const digest = createHash('sha256');
@@ -112,6 +118,7 @@ describe('a simulated history', () => {
 
 describe('a running demo', () => {
   let demo: RunningDemo;
+  let lived: RecordedEvent[] = [];
   const dir = () => join(home, 'running');
   const start = () =>
     runDemo(settingsOf(dir()), logger, { ...FROM_SOURCES, seed: 'reports', days: 330, leadsPerDay: 2 });
@@ -213,6 +220,8 @@ describe('a running demo', () => {
   it('goes on at the next start where it was, without living through it again, and only as that demo', async () => {
     const before = (await ask('/v1/events?limit=1')) as unknown as { items?: unknown[] };
     await demo.stop();
+    // Nobody holds its log now.
+    lived = await eventsOf(dir());
     await expect(runDemo(settingsOf(dir()), logger, { seed: 'another' })).rejects.toThrow(
       /holds the demo of seed reports/,
     );
@@ -221,6 +230,13 @@ describe('a running demo', () => {
     await ready();
     expect(wasLived).toBe(false);
     expect(await ask('/v1/events?limit=1')).toEqual(before);
+  }, 60_000);
+
+  it('was scored and marked as the models in force make of its history, and never otherwise', async () => {
+    const { consequences, differences, scores } = await scoringInForceOf(lived);
+    expect(differences).toEqual([]);
+    expect(scores).toBeGreaterThan(500);
+    expect(consequences).toBeGreaterThan(100);
   }, 60_000);
 
   it('is never mixed into anything else', async () => {

@@ -161,10 +161,6 @@ export const SCORING_SCORES: Table = {
   ],
 };
 
-export const SCORING_TABLES: readonly Table[] = [
-  SCORING_STEPS,
-  SCORING_CAPTURES,
-  SCORING_COMPANIES,
-  SCORING_MOVES,
-  SCORING_SCORES,
-];
+/** What `buildScoringHistory` reads. */
+export const REPLAYED_TABLES: readonly Table[] = [SCORING_STEPS, SCORING_CAPTURES, SCORING_COMPANIES, SCORING_MOVES];
+export const SCORING_TABLES: readonly Table[] = [...REPLAYED_TABLES, SCORING_SCORES];
