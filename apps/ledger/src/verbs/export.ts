@@ -2,11 +2,14 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Argument, type Command, Option } from 'commander';
+import { exportColumns, exportTables, TABLE_FORMATS, type TableFormat } from './export-tables.js';
 import { LedgerHttp, queryString } from './ledger-http.js';
+import { print } from './output.js';
 import type { Verb } from './verb.js';
 
 const KINDS = ['audit', 'leads', 'visits', 'events'] as const;
 type Kind = (typeof KINDS)[number];
+type What = Kind | TableFormat | 'columns';
 
 interface Options {
   readonly out?: string;
@@ -17,24 +20,38 @@ interface Options {
   readonly filter?: readonly string[];
   readonly after?: string;
   readonly types?: string;
+  readonly table?: readonly string[];
+  readonly all?: boolean;
   readonly json?: boolean;
 }
 
 /** What each kind may be asked, beside the format. */
-const ASKED: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
+const ASKED: Readonly<Record<What, readonly (keyof Options)[]>> = {
   audit: ['from', 'to', 'tz', 'filter'],
   leads: ['filter'],
   visits: ['from', 'to', 'tz', 'filter'],
   events: ['after', 'types'],
+  parquet: ['table', 'all'],
+  csv: ['table', 'all'],
+  ndjson: ['table', 'all'],
+  columns: [],
 };
 const ANY_KIND: ReadonlySet<string> = new Set(['out', 'format', 'json']);
 
 export const exportVerb: Verb = (program) => {
   program
     .command('export')
-    .description('write the audit trail, leads, their visits or their events to a file or to stdout')
-    .addArgument(new Argument('<what>', 'what to export').choices(KINDS))
-    .option('--out <file>', 'default: stdout')
+    .description(
+      'write the audit trail, leads, their visits or their events to a file or to stdout, or tables of the history to a folder (docs/analysts)',
+    )
+    .addArgument(
+      new Argument('<what>', 'what to export, or how tables are written').choices([
+        ...KINDS,
+        ...TABLE_FORMATS,
+        'columns',
+      ]),
+    )
+    .option('--out <file>', 'default: stdout; a folder for tables')
     .addOption(new Option('--format <format>', 'how to write it').choices(['ndjson', 'csv']).default('ndjson'))
     .option('--from <date>', 'start of the period, included (audit, visits)')
     .option('--to <date>', 'end of the period, excluded (audit, visits)')
@@ -42,12 +59,16 @@ export const exportVerb: Verb = (program) => {
     .option('--filter <name=value...>', 'as the filters of GET /v1/leads, e.g. state=MQL owner=rita (not events)')
     .option('--after <position>', 'only what was recorded after it (events)')
     .option('--types <list>', 'comma-separated types (events)')
+    .option('--table <name...>', 'tables of the history (parquet, csv, ndjson)')
+    .option('--all', 'every table of the history (parquet, csv, ndjson)')
     .option('--json', 'print a summary as JSON when the data goes to a file')
-    .action(async (what: Kind, options: Options, command: Command) => {
+    .action(async (what: What, options: Options, command: Command) => {
       const { json, out } = options;
       for (const name of Object.keys(options) as (keyof Options)[])
         if (!ANY_KIND.has(name) && !ASKED[what].includes(name))
           command.error(`error: --${name} means nothing for ${what}`);
+      if (what === 'columns') return exportColumns(out ?? null);
+      if (isTableFormat(what)) return tables(what, options, command);
       const { after, format, from, to, types, tz } = options;
       const query = new URLSearchParams(queryString({ format, from, to, tz, after, types }));
       for (const [name, value] of filters(options.filter ?? [], command)) query.append(`filter[${name}]`, value);
@@ -67,6 +88,16 @@ export const exportVerb: Verb = (program) => {
       process.stdout.write(`${json === true ? JSON.stringify(summary) : text}\n`);
     });
 };
+
+const isTableFormat = (what: What): what is TableFormat => TABLE_FORMATS.includes(what as TableFormat);
+
+async function tables(format: TableFormat, { all, json, out, table }: Options, command: Command): Promise<void> {
+  if ((all === true) === (table !== undefined))
+    command.error('error: name tables by --table <name>, or take --all of them');
+  if (out === undefined) command.error('error: --out <folder> says where the files go');
+  const files = await exportTables(await LedgerHttp.open(), format, table ?? null, out);
+  print(json, { format, files }, () => files.map(({ out, rows, table }) => `${rows} rows of ${table} in ${out}`));
+}
 
 /** Those of one name are alternatives, as in a query. */
 function filters(given: readonly string[], command: Command): [name: string, value: string][] {
