@@ -8,6 +8,7 @@ import { importRoutes } from '../imports/import-routes.js';
 import { issuedKey, keyCard, keyId, keyList, keyRequest } from '../keys/keys.controller.js';
 import { leadId, position } from '../query-fields.js';
 import { slaReplayRoutes } from '../whatif/sla-replay-routes.js';
+import { tuningRoutes } from '../whatif/tuning-routes.js';
 import { replayRoutes } from '../whatif/what-if-routes.js';
 import { accountRoutes } from './account-routes.js';
 import { alertRoutes } from './alert-routes.js';
@@ -148,6 +149,7 @@ export const routes: readonly Route[] = [
   ...importRoutes,
   ...replayRoutes,
   ...slaReplayRoutes,
+  ...tuningRoutes,
   {
     method: 'POST',
     path: '/v1/keys',

@@ -8,6 +8,8 @@ import { ReplaysController } from './replays.controller.js';
 import { ScoringHistories } from './scoring-histories.js';
 import { HISTORY_SOURCE, type HistorySource, SlaReplays } from './sla-replays.js';
 import { SlaReplaysController } from './sla-replays.controller.js';
+import { Tunings } from './tunings.js';
+import { TuningsController } from './tunings.controller.js';
 import { WhatIfRuns } from './what-if-runs.js';
 
 /** A run may wait so long for what the log holds when it begins. */
@@ -26,7 +28,7 @@ const historySource = {
 
 /** What-ifs over the history. Needs the platform's, the commands' and the history's module beside it. */
 @Module({
-  controllers: [ReplaysController, SlaReplaysController],
-  providers: [WhatIfRuns, ScoringHistories, Replays, historySource, SlaReplays],
+  controllers: [ReplaysController, SlaReplaysController, TuningsController],
+  providers: [WhatIfRuns, ScoringHistories, Replays, historySource, SlaReplays, Tunings],
 })
 export class WhatIfModule {}
