@@ -69,6 +69,8 @@ interface Active {
   readonly kind: WhatIfKind;
   readonly stop: AbortController;
   readonly done: Promise<void>;
+  /** Ends it before its turn has come. */
+  readonly cancelWaiting: () => Promise<void>;
   running: boolean;
   progress: number;
 }
@@ -162,7 +164,7 @@ export class WhatIfRuns implements BeforeApplicationShutdown {
     const active = this.#active.get(id);
     if (active !== undefined) {
       active.stop.abort(CANCELLED);
-      await active.done;
+      await (active.running ? active.done : active.cancelWaiting());
       return this.#told(await this.#run(kind, id));
     }
     const occurredAt = toIso(this.clock.nowMs());
@@ -175,26 +177,28 @@ export class WhatIfRuns implements BeforeApplicationShutdown {
 
   #enqueue(id: string, kind: WhatIfKind, commandHash: string, actor: Actor, work: WhatIfWork): void {
     const stop = new AbortController();
-    const run = async (): Promise<void> => {
-      active.running = true;
-      const completed = await this.#carriedOut(active, work);
-      if (completed === null) return;
+    const end = async (completed: WhatIfCompleted): Promise<void> => {
       const metadata = this.#metadata(id, commandHash, actor, completed.occurredAt);
       const event = { id: derivedId('WhatIfCompleted', id), type: 'WhatIfCompleted', data: { ...completed }, metadata };
       await this.log.append({ stream: whatIfStream(id), expectedRevision: 'any', events: [event] });
     };
-    const done = this.#queue.then(run).catch((error: unknown) => {
-      this.logger.error({ err: error, whatIfId: id }, 'the end of a what-if run could not be kept');
-    });
-    const active: Active = {
-      kind,
-      stop,
-      running: false,
-      progress: 0,
-      done: done.then(() => void this.#active.delete(id)),
+    const run = async (): Promise<void> => {
+      // Its end is kept already.
+      if (stop.signal.reason === CANCELLED) return;
+      active.running = true;
+      const completed = await this.#carriedOut(active, work);
+      if (completed !== null) await end(completed);
     };
+    const done = this.#queue
+      .then(run)
+      .catch((error: unknown) => {
+        this.logger.error({ err: error, whatIfId: id }, 'the end of a what-if run could not be kept');
+      })
+      .then(() => void this.#active.delete(id));
+    const cancelWaiting = () => end({ occurredAt: this.#now(), datasetPosition: null, outcome: 'cancelled' });
+    const active: Active = { kind, stop, running: false, progress: 0, done, cancelWaiting };
     this.#active.set(id, active);
-    this.#queue = active.done;
+    this.#queue = done;
   }
 
   /** null: the process stops, and the run has no end. */
