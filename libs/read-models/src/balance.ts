@@ -136,6 +136,7 @@ export async function balanceReport(view: ReadView, params: ReportParams, contex
   const lastMs = Math.min(params.asOfMs, (params.toMs ?? Infinity) - 1);
   if (params.by.length === 0 && (lastMs - firstMs) / DAY_MS < 7 * MOST_FILLED) {
     for (let atMs = firstMs; atMs <= lastMs; atMs += DAY_MS) groups.of(NO_DIMS, atMs);
+    if (firstMs <= lastMs) groups.of(NO_DIMS, lastMs);
   }
   const stages = new StagePolicies(context.policies, params.asOfMs);
   const names = [

@@ -1,7 +1,7 @@
 import { valueOf } from './dimensions.js';
 import { DAY_MS, rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, type RateFigure } from './grouping.js';
-import { reportingCurrency, Weighted } from './money.js';
+import { keepCurrency, reportingCurrency, Weighted } from './money.js';
 import { type Expected, marketFactorPpm, measuredOf, scanExpected, type Won } from './open-pipeline.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
@@ -184,8 +184,10 @@ export async function forecastReport(view: ReadView, params: ReportParams, conte
     leftOut: leftOut
       .sort((a, b) => (a.why < b.why ? -1 : a.why > b.why ? 1 : a.leadId < b.leadId ? -1 : 1))
       .slice(0, MOST_LISTED),
-    rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, factor) })),
-    total: figures(groups.total, params, factor),
+    rows: groups
+      .rows()
+      .map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params, factor, using.reporting) })),
+    total: figures(groups.total, params, factor, using.reporting),
   };
 }
 
@@ -204,7 +206,7 @@ function listed({ deal, now, unverified, value, what }: Expected): LeftOut {
   };
 }
 
-function figures(outlook: Outlook, params: ReportParams, factor: number): ForecastFigures {
+function figures(outlook: Outlook, params: ReportParams, factor: number, reporting: string | null): ForecastFigures {
   const link = drillLinks(params);
   const { onHold, requalifying, unverified, withoutProbability, wonWithoutAmount } = outlook.counts;
   return {
@@ -221,7 +223,7 @@ function figures(outlook: Outlook, params: ReportParams, factor: number): Foreca
           ...amounts(
             month.figures,
             currency,
-            { ...params, fromMs: month.params.fromMs, toMs: month.params.toMs },
+            keepCurrency({ ...params, fromMs: month.params.fromMs, toMs: month.params.toMs }, reporting),
             factor,
           ),
         })),

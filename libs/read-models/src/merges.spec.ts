@@ -54,6 +54,15 @@ describe('a lead that was merged away', () => {
     expect((await report('acceptance')).offered.count).toBe(1);
   });
 
+  it('lends its first days to the survivor, who is open from then on in every figure', async () => {
+    const survivor = past.lead().captured(at('2018-03-05'));
+    const duplicate = past.lead().captured(at('2018-03-01'));
+    merge(survivor, duplicate, at('2018-03-10'));
+    const asOf = '2018-03-03';
+    expect((await report('stock', { asOf })).states.LEAD.count).toBe(1);
+    expect((await report('stale', { asOf })).stale.denominator).toBe(1);
+  });
+
   it('keeps what it promised: kept and broken promises count, cancelled ones do not', async () => {
     const survivor = past.lead().captured(at('2018-03-01'));
     const duplicate = past.lead().captured(at('2018-03-01'));

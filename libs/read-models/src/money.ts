@@ -35,8 +35,8 @@ export class Exchange {
   ) {}
 
   open(amountMinor: number, currency: string | null): Money {
-    // ISO 4217: XXX stands for no currency; imported deals may name none.
-    const own = currency ?? this.reporting ?? 'XXX';
+    // Imported deals may name none.
+    const own = currency ?? this.reporting ?? NONE;
     if (this.reporting === null || own === this.reporting) return { amountMinor, currency: own };
     const rate = this.policies.benchmark('fx_rate', own, this.atMs);
     if (rate === null) return { amountMinor, currency: own };
@@ -58,12 +58,22 @@ export class Exchange {
   }
 }
 
-/** Parameter `currency`, else `usual`. Throws `VALIDATION_FAILED`. */
+/** ISO 4217: XXX stands for no currency. */
+const NONE = 'XXX';
+
+/** Parameter `currency`, else `usual`; `XXX` asks for every amount in its own. Throws `VALIDATION_FAILED`. */
 export function reportingCurrency({ choices }: ReportParams, usual: string | null): string | null {
   if (choices.currency === undefined) return usual;
+  if (choices.currency === NONE) return null;
   if (!/^[A-Z]{3}$/.test(choices.currency)) throw invalidParameter('currency', 'three capital letters (ISO 4217)');
   return choices.currency;
 }
+
+/** A part of the question, for links: in the currency of the whole, whatever target is set for the part. */
+export const keepCurrency = (params: ReportParams, reporting: string | null): ReportParams => ({
+  ...params,
+  choices: { ...params.choices, currency: reporting ?? NONE },
+});
 
 /** Sum of amounts weighted by their chance of being won, exact until it is rounded once at the end. */
 export class Weighted implements Tally {

@@ -229,6 +229,19 @@ describe('weighted forecast (7.15)', () => {
     expect(await drill(inEuro.total.currencies[0].open.drill)).toEqual(['lead-0001', 'lead-0002']);
   });
 
+  it('links from a month to its deals in their own currencies, also where a target is set for that month', async () => {
+    policies = policyBook(target('2018-04', 'all', 100_000), benchmark('fx_rate', 0.5, 'USD'));
+    opened(1000, { amount: { amountMinor: 1000, currency: 'USD' } });
+    opened(1000).won(at('2018-04-10'), { amount: euro(1000) });
+    const { currencies } = (await report('forecast', { asOf: '2018-04-20' })).total;
+    const dollars = currencies.find(({ currency }: Body) => currency === 'USD');
+    expect(dollars.months).toMatchObject([{ month: '2018-04', open: { deals: 1, amountMinor: 1000 } }]);
+    expect(await drill(dollars.months[0].open.drill)).toEqual(['lead-0001']);
+    const inEuro = (await report('forecast', APRIL)).total.currencies;
+    expect(inEuro).toMatchObject([{ currency: 'EUR', open: { amountMinor: 500 } }]);
+    expect(await drill(inEuro[0].months[0].open.drill)).toEqual(['lead-0001']);
+  });
+
   it('is split by owner, and refuses a factor that is none', async () => {
     opened(1_000_000, { ownerId: 'sam' });
     opened(2_000_000, { ownerId: 'sue' });
@@ -560,6 +573,18 @@ describe('bottlenecks (7.20)', () => {
     expect(await drill(of(total, 'MQL').open.drill)).toHaveLength(10);
   });
 
+  it('tell what an owner\u2019s leads are worth the same in his row and when only he is asked for', async () => {
+    const lead = opened(1000, {}, at('2018-04-02'));
+    lead.lost(at('2018-05-01'));
+    lead.fact('OwnerAssigned', at('2018-05-02'), { ownerId: 'sam', teamId: 'sales', reason: 'manual' });
+    const asOf = '2018-04-12';
+    const worth = ({ stages }: Body) => stages.find(({ stage }: Body) => stage === 'OPPORTUNITY').valueDays;
+    const { rows } = await report('bottlenecks', { asOf, by: 'owner' });
+    const his = rows.find(({ dimensions }: Body) => dimensions.owner === 'sam');
+    expect(worth(his)).toEqual([{ currency: 'EUR', amountMinorDays: 10_000 }]);
+    expect(worth((await report('bottlenecks', { asOf, 'filter[owner]': 'sam' })).total)).toEqual(worth(his));
+  });
+
   it('names the flagged stage with most value-days, by deal stage where it can', async () => {
     for (const days of [1, 2, 3, 8, 9, 10, 15, 16, 17, 18]) {
       past
@@ -606,6 +631,34 @@ describe('pipeline balance and flow (7.23)', () => {
     expect(total.newLeads.count).toBe(3);
   });
 
+  it('shows the week that has only just begun', async () => {
+    past.lead().captured(at('2018-03-01 12:00'));
+    // A Monday, earlier in the day than anything came.
+    const { rows } = await report('balance', { asOf: '2018-03-12T08:00:00Z' });
+    expect(rows.map(({ dimensions }: Body) => dimensions.period)).toEqual(['2018-W09', '2018-W10', '2018-W11']);
+    const days = await report('balance', { asOf: '2018-03-03T00:00:00Z', groupBy: 'day' });
+    expect(days.rows.map(({ dimensions }: Body) => dimensions.period)).toEqual([
+      '2018-03-01',
+      '2018-03-02',
+      '2018-03-03',
+    ]);
+  });
+
+  it('sees a deal leave its stage that went back to qualification the instant it came', async () => {
+    const lead = opened(1000, {}, at('2018-04-02'));
+    const { dealId } = lead as { dealId: string };
+    lead.transition('OpportunityReturnedToQualification', 'SQL', at('2018-04-02'), {
+      dealId,
+      reasonCode: 'budget_lost',
+    });
+    const { total } = await report('balance', { asOf: '2018-04-20' });
+    const demo = total.stages.find(({ dealStage }: Body) => dealStage === 'demo');
+    expect(demo).toMatchObject({ entries: { count: 1 }, exits: { count: 1 } });
+    expect((await report('bottlenecks', { asOf: '2018-04-20' })).total.stages).toContainEqual(
+      expect.objectContaining({ dealStage: 'demo', open: expect.objectContaining({ count: 0 }) }),
+    );
+  });
+
   it('tells deal stages apart', async () => {
     const lead = opened(100, {}, at('2018-04-03'));
     dealFact(lead, 'DealStageChanged', at('2018-04-10'), { from: 'demo', to: 'negotiation' });
@@ -650,6 +703,15 @@ describe('forecast accuracy (7.25)', () => {
     await expect(report('forecast-accuracy', { from: '2018-04-01' })).rejects.toMatchObject({
       fields: [{ field: 'to' }],
     });
+  });
+
+  it('links from a month to its deals in their own currencies, also where a target is set for that month', async () => {
+    policies = policyBook(target('2018-04', 'all', 100_000), benchmark('fx_rate', 0.5, 'USD'));
+    opened(1000, { amount: { amountMinor: 1000, currency: 'USD' } }, at('2018-03-20'));
+    const { rows } = await report('forecast-accuracy', { from: '2018-03-01', to: '2018-05-01', groupBy: 'month' });
+    const [{ currency, forecast }] = rows[0].currencies;
+    expect([rows[0].dimensions.period, currency, forecast.deals]).toEqual(['2018-04', 'USD', 1]);
+    expect(await drill(forecast.drill)).toEqual(['lead-0001']);
   });
 
   it('judges each month by its own first day', async () => {

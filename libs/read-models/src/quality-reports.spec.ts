@@ -154,6 +154,12 @@ describe('score quality (7.24)', () => {
     expect(strict.total.precision.rate).toBe(0);
   });
 
+  it('takes a sale for an SQL, where history does not tell of the stages before', async () => {
+    past.lead().captured(at('2018-03-01')).won(at('2018-03-05'));
+    const { total } = await report('score-quality', { label: 'sql' });
+    expect(total).toMatchObject({ falseNegatives: { count: 1 }, trueNegatives: { count: 0 } });
+  });
+
   it('judges label accepted by the decided leads only, with the interval of Wilson', async () => {
     for (let n = 0; n < 8; n += 1) lead('score', 'accepted');
     for (let n = 0; n < 2; n += 1) lead('score', 'rejected');

@@ -196,12 +196,19 @@ function dimensionList(by: string | null): Dimension[] {
   return [...new Set(by.split(','))].map((name) => oneOf('by', name, DIMENSIONS));
 }
 
+/** Zones that were asked for: finding out whether there is one costs more than many an answer. */
+const knownZones = new Set<string>();
+const MOST_ZONES = 1000;
+
 /** `text` as an IANA zone name; offsets such as `+02:00` are none. */
 function timeZone(text: string | null, fallback: string): string {
   if (text === null) return fallback;
+  if (knownZones.has(text)) return text;
   try {
     if (/^[A-Za-z]/.test(text)) {
       Intl.DateTimeFormat('en', { timeZone: text });
+      // A name may be spelt in any case.
+      if (knownZones.size < MOST_ZONES) knownZones.add(text);
       return text;
     }
   } catch {
