@@ -1799,6 +1799,54 @@ describe('reports against plain events', () => {
     });
   });
 
+  /** Asks a report whatever of a question it takes. */
+  const asker = (asked: Question) => {
+    const day = (offset: number): string => iso(BEGIN + offset * DAY).slice(0, 10);
+    const split = { tz: asked.tz, ...(asked.by.length === 0 ? {} : { by: asked.by.join(',') }) };
+    const period = {
+      ...(asked.from === null ? {} : { from: day(asked.from) }),
+      ...(asked.days === null ? {} : { to: day((asked.from ?? 0) + asked.days) }),
+    };
+    const unit = asked.groupBy === null ? {} : { groupBy: asked.groupBy };
+    const queries = [{ ...split, ...period, ...unit }, { ...split, ...period }, split, {}];
+    return async (view: ReadView, name: ReportName, nowMs: number, asOfMs = nowMs): Promise<Any> => {
+      const context = { nowMs, defaultTz: 'UTC', policies, position: null };
+      for (const query of queries) {
+        try {
+          return await runReport(view, name, { ...query, asOf: iso(asOfMs) }, context);
+        } catch (error) {
+          if (!(error instanceof ReportError)) throw error;
+        }
+      }
+      return null;
+    };
+  };
+
+  it('answers as of any instant, whichever it was asked for before', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        steps,
+        question,
+        fc.array(fc.integer({ min: -60 * 24, max: 300 * 24 }), { minLength: 2, maxLength: 4 }),
+        fc.array(fc.constantFrom(...REPORT_NAMES), { minLength: 1, maxLength: 4 }),
+        async (history, asked, hours, names) => {
+          const { past, nowMs } = playAll(history);
+          const answer = asker(asked);
+          const view = await viewOf(past);
+          for (const name of names) {
+            for (const hour of hours) {
+              const atMs = nowMs + hour * HOUR;
+              // Another object is another view to whoever remembers answers.
+              const unasked = Object.create(view) as ReadView;
+              expect(await answer(view, name, atMs)).toEqual(await answer(unasked, name, atMs));
+            }
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    );
+  });
+
   /** A view that is asked again and again while it is filled, beside one that nobody has asked before. */
   const askedBefore = (open: () => ReadView, numRuns: number) =>
     fc.assert(
@@ -1809,27 +1857,7 @@ describe('reports against plain events', () => {
         fc.array(fc.constantFrom(...REPORT_NAMES), { minLength: 1, maxLength: 4 }),
         async (history, sizes, asked, names) => {
           const { past, nowMs } = playAll(history);
-          const day = (offset: number): string => iso(BEGIN + offset * DAY).slice(0, 10);
-          const split = { tz: asked.tz, ...(asked.by.length === 0 ? {} : { by: asked.by.join(',') }) };
-          const period = {
-            ...(asked.from === null ? {} : { from: day(asked.from) }),
-            ...(asked.days === null ? {} : { to: day((asked.from ?? 0) + asked.days) }),
-          };
-          const unit = asked.groupBy === null ? {} : { groupBy: asked.groupBy };
-          // Not every report takes every parameter.
-          const queries = [{ ...split, ...period, ...unit }, { ...split, ...period }, split, {}];
-          const answer = async (view: ReadView, name: ReportName, atMs: number): Promise<Any> => {
-            const asOfMs = asked.asOf === null ? atMs : Math.min(atMs, BEGIN + asked.asOf * HOUR);
-            const context = { nowMs: atMs, defaultTz: 'UTC', policies, position: null };
-            for (const query of queries) {
-              try {
-                return await runReport(view, name, { ...query, asOf: iso(asOfMs) }, context);
-              } catch (error) {
-                if (!(error instanceof ReportError)) throw error;
-              }
-            }
-            return null;
-          };
+          const answer = asker(asked);
           const view = open();
           const soFar = new Past();
           for (let turn = 0; soFar.events.length < past.events.length; turn += 1) {
@@ -1842,7 +1870,8 @@ describe('reports against plain events', () => {
             const fresh = await viewOf(soFar);
             for (const name of names) {
               const atMs = instants[turn % instants.length] as number;
-              expect(await answer(view, name, atMs)).toEqual(await answer(fresh, name, atMs));
+              const asOfMs = asked.asOf === null ? atMs : Math.min(atMs, BEGIN + asked.asOf * HOUR);
+              expect(await answer(view, name, atMs, asOfMs)).toEqual(await answer(fresh, name, atMs, asOfMs));
             }
           }
         },
