@@ -7,6 +7,7 @@ import { importVerb } from './import.js';
 import { keysVerb } from './keys.js';
 import { leadVerb } from './lead.js';
 import { parkedVerb, projectionsVerb, rebuildVerb } from './projections.js';
+import { replayVerb } from './replay.js';
 import { start } from './start.js';
 import type { Verb } from './verb.js';
 
@@ -18,6 +19,7 @@ export const verbs: readonly Verb[] = [
   exportVerb,
   leadVerb,
   eventsVerb,
+  replayVerb,
   projectionsVerb,
   rebuildVerb,
   parkedVerb,
