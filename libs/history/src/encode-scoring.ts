@@ -10,6 +10,7 @@ import { leadEventVersions, leadUpcasters } from '#libs/lead/src/upcasters.js';
 import { wholeSeconds, type Behaviour, type ReturnMark } from '#libs/scoring/src/behaviours.js';
 import type { FactValue, FitField } from '#libs/scoring/src/facts.js';
 import type { Encoder, EncoderContext } from './encoders.js';
+import { secondsOf } from './instants.js';
 import type { BehaviourVariant } from './scoring-history.js';
 import type { Dictionary, RowSink } from './table.js';
 import {
@@ -159,10 +160,10 @@ class Rows {
     this.#facts = sink.dictionary(FACTS);
     const imported = isImported(event);
     const scores = SCORED_FACTS.has(event.type as LeadEventType);
-    this.occurredAtS = secondsOf(data.occurredAt);
+    this.occurredAtS = secondsOf(data.occurredAt as string);
     this.availableAtS =
       data.availableAt !== undefined
-        ? secondsOf(data.availableAt)
+        ? secondsOf(data.availableAt as string)
         : imported || scores
           ? this.occurredAtS
           : wholeSeconds(effectiveRecordedAtMs(event));
@@ -222,8 +223,6 @@ class Rows {
     return (this.#command & COMMAND.imported) !== 0;
   }
 }
-
-const secondsOf = (instant: unknown): number => wholeSeconds(Date.parse(instant as string));
 
 /** What rules may read of a behaviour, as one text: what is alike has one number. */
 function behaviourText({ count, kind, more }: BehaviourVariant): string {
