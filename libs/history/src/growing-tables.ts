@@ -91,6 +91,8 @@ const HIGHEST = { u8: 0xff, u16: 0xffff, u32: 0xffffffff, code: 0xffffffff, lead
 /** Whole numbers up to the value; infinite for instants and any number at all for f64. */
 const limitOf = ({ type }: Column): number => (type === 'instant' ? Infinity : type === 'f64' ? NaN : HIGHEST[type]);
 
+const KEPT_ROWS = 8_192;
+
 export class GrowingRows {
   /** The first row that is still here, of all there ever were, and the one after the last. */
   begin = 0;
@@ -144,7 +146,8 @@ export class GrowingRows {
     const to = Math.min(this.end, end);
     this.#values.copyWithin(0, (to - this.begin) * width, (this.end - this.begin) * width);
     this.begin = to;
-    const needed = Math.max(256, 2 * (this.end - this.begin)) * width;
+    // What is written again and again is not made to grow again each time.
+    const needed = Math.max(KEPT_ROWS, 2 * (this.end - this.begin)) * width;
     if (this.#values.length > 4 * needed) this.#resize(needed);
   }
 
