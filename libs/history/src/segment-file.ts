@@ -58,7 +58,7 @@ export interface NewSegment extends Pick<SegmentHeader, 'schema' | 'log' | 'from
 export interface NewRows {
   readonly table: Table;
   readonly rows: number;
-  column(index: number): WideColumn;
+  readonly column: (index: number) => WideColumn;
 }
 
 export interface SegmentFile {
