@@ -32,7 +32,8 @@ export interface TuningRequest {
   /** The leads captured so many days before the test begins are in neither part. */
   readonly embargoDays: number;
   readonly halfLivesDays: readonly number[];
-  readonly l2: number;
+  /** null: chosen by the latest fifth of the training leads. */
+  readonly l2: number | null;
   readonly excluded: readonly string[];
   /** Of the leads it is fitted to, this share is to be flagged; null: as many as the active model flags, else what gives the best F1. */
   readonly flaggedShare: number | null;

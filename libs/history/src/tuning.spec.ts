@@ -9,6 +9,8 @@ import { ReplayThreads } from './replay-threads.js';
 import { type NamedModel, tune, type TuningRequest } from './tune.js';
 
 const history = generatedHistory({ leads: 24_000, seed: 7 });
+/** For what does not take many leads. */
+const small = generatedHistory({ leads: 6000, seed: 11 });
 const captured = history.leads.capturedAtS.toSorted();
 const first = captured[0]!;
 const last = captured.at(-1)!;
@@ -26,7 +28,7 @@ const request: TuningRequest = {
   testShare: 0.3,
   embargoDays: 90,
   halfLivesDays: [7, 14, 21, 30, 60],
-  l2: 1,
+  l2: null,
   excluded: [],
   flaggedShare: null,
 };
@@ -74,7 +76,7 @@ describe('tuning on a past whose truth is known', () => {
     for (const id of ['demo_request', 'pricing_request', 'role_decision_maker', 'segment_competitor'])
       expect(ids).toContain(id);
     for (const rule of rules.filter(({ id }) => id.startsWith('captureMethod') || id.startsWith('country')))
-      expect(Math.abs(rule.points)).toBeLessThan(4);
+      expect(Math.abs(rule.points)).toBeLessThan(8);
   });
 
   it('flags as many as the model in force does, and says of how many sales never decided', () => {
@@ -86,13 +88,13 @@ describe('tuning on a past whose truth is known', () => {
   });
 
   it('gives the same answer again', () => {
-    const again = () => tune(history, { ...request, halfLivesDays: [14] }, { active: standard, compareWith: [] });
+    const again = () => tune(small, { ...request, halfLivesDays: [14] }, { active: standard, compareWith: [] });
     expect(again()).toEqual(again());
   });
 
   it('leaves out what it is told to', () => {
     const { document } = tune(
-      history,
+      small,
       { ...request, excluded: ['role', 'demo_request'], halfLivesDays: [21] },
       { active: null, compareWith: [standard] },
     );
@@ -104,11 +106,11 @@ describe('tuning on a past whose truth is known', () => {
 
 describe('tuning where there is nothing to learn', () => {
   const coin = {
-    ...history,
+    ...small,
     leads: {
-      ...history.leads,
-      sqlAtS: history.leads.sqlAtS.map((_, lead) =>
-        (lead * 2_654_435_761) % 97 < 10 ? history.leads.capturedAtS[lead]! + 60 : 0,
+      ...small.leads,
+      sqlAtS: small.leads.sqlAtS.map((_, lead) =>
+        (lead * 2_654_435_761) % 97 < 10 ? small.leads.capturedAtS[lead]! + 60 : 0,
       ),
     },
   };
@@ -141,8 +143,8 @@ describe('tuning for who asks', () => {
 
   it('answers what the fit makes', async () => {
     const others = { active: standard, compareWith: [] };
-    const answer = await threads.tune(history, few, others, {});
-    expect(answer).toEqual(tune(history, few, others));
+    const answer = await threads.tune(small, few, others, {});
+    expect(answer).toEqual(tune(small, few, others));
   });
 
   it('tells a refusal as one, and stops when told to', async () => {

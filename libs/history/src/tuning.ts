@@ -15,7 +15,8 @@ export interface TuningOptions {
   readonly name: string;
   /** Half-lives to choose from, days. */
   readonly halfLivesDays: readonly number[];
-  readonly l2: number;
+  /** null: chosen as the half-life is. */
+  readonly l2: number | null;
   /** Fields and kinds of behaviour that must not be scored. */
   readonly excluded: ReadonlySet<string>;
   /** Share of the leads that the model is to flag, of those it is fitted on; null: what gives the best F1. */
@@ -29,6 +30,9 @@ export interface TuningOptions {
 export interface TuningFit {
   readonly document: ScoringModelDocument;
   readonly halfLifeDays: number;
+  readonly l2: number;
+  /** Standard errors that a weight had to lie from 0 to stay in. */
+  readonly toldApart: number;
   /** By half-life: mean log loss on the latest fifth of the leads, which this fit did not see. */
   readonly halfLives: readonly { readonly halfLifeDays: number; readonly logLoss: number }[];
   /** So many leads of the training window, evenly from all when there are more. */
@@ -54,11 +58,12 @@ export const LEAST_EXAMPLES = 30;
 const STRONGEST = 40;
 const VALIDATION_SHARE = 0.2;
 /** More leads than these say nothing new about a hundred numbers. */
-const MOST_TO_CHOOSE_BY = 50_000;
+const MOST_TO_CHOOSE_BY = 10_000;
 const MOST_TO_FIT = 200_000;
 const ROUNDS = 4;
-/** In standard errors. */
-const TOLD_APART = 2;
+/** Bars, in standard errors, below which a weight is left out; strengths of the penalty. Chosen by the latest fifth. */
+const TOLD_APART = [3, 2, 1];
+const STRENGTHS = [1, 30];
 /** Points that a behaviour may bring at most, in units of its own points: the fifth page view of a day says little. */
 const CAP_COUNT = 5;
 
@@ -88,28 +93,29 @@ export function fitScoringModel(
   const early = earlier(history, few.leads, 1 - VALIDATION_SHARE);
   const tried = halfLivesDays.map((halfLifeDays, n) => {
     const rows = featureRows(history, few.leads, lastStep, features, () => halfLifeDays);
-    const fit = fitLogistic(rowsWhere(rows, early, true), labelsWhere(few.labels, early, true), { l2 });
-    const logLoss = logLossOf(rowsWhere(rows, early, false), labelsWhere(few.labels, early, false), fit);
-    progress((0.5 * (n + 1)) / halfLivesDays.length);
-    return { halfLifeDays, logLoss, fit };
+    const parts = partsOf(rows, few.labels, early);
+    const choice = STRENGTHS.map((strength) => judgedOn(parts, l2 ?? strength, 0)).reduce(better);
+    progress((0.4 * (n + 1)) / halfLivesDays.length);
+    return { halfLifeDays, parts, choice, logLoss: choice.logLoss };
   });
-  const { fit: first, halfLifeDays } = tried.reduce((least, one) => (one.logLoss < least.logLoss ? one : least));
+  const { choice: loose, halfLifeDays, parts } = tried.reduce(better);
+  // Of equals the shortest model: fewer rules are easier to read, and to argue with.
+  const choice = [...TOLD_APART.map((toldApart) => judgedOn(parts, loose.l2, toldApart)), loose].reduce(better);
+  progress(0.5);
 
   const examples = sampled({ labels, leads }, MOST_TO_FIT);
   const penalties = new Set<ScoredKind>();
-  let fitted: Fitted = { features, fit: first };
+  let fitted: Fitted = refit(features);
   for (let round = 1; round <= ROUNDS; round++) {
     const before = penalties.size + fitted.features.length;
-    fitted = refit(fitted);
     // Negative points never decay (spec §5.1): what speaks against a lead is fitted again as something that stays.
     fitted.features.forEach((one, n) => {
       if (one.part === 'behaviour' && fitted.fit.weights[n]! < 0) penalties.add(one.on);
     });
-    // What cannot be told from nothing is left out: fewer rules are easier to read, and to argue with.
-    if (round > 1)
-      fitted = without(fitted, (n) => Math.abs(fitted.fit.weights[n]!) < TOLD_APART * fitted.fit.standardErrors[n]!);
+    const stays = toldApartFrom0(fitted.fit, choice.toldApart);
+    if (penalties.size + stays.filter(Boolean).length === before) break;
+    fitted = refit(fitted.features.filter((_, n) => stays[n]));
     progress(0.5 + (0.4 * round) / ROUNDS);
-    if (round > 2 && penalties.size + fitted.features.length === before) break;
   }
 
   const document = documentOf(fitted, penalties, halfLifeDays, options.name);
@@ -117,6 +123,8 @@ export function fitScoringModel(
   return {
     document: withThresholds(document, examples, options, history, lastStep),
     halfLifeDays,
+    l2: choice.l2,
+    toldApart: choice.toldApart,
     halfLives: tried.map((one) => ({ halfLifeDays: one.halfLifeDays, logLoss: one.logLoss })),
     fittedOn: examples.leads.length,
     iterations: fitted.fit.iterations,
@@ -124,10 +132,11 @@ export function fitScoringModel(
     dropped: features.flatMap(({ ruleId }) => (ruleIds.has(ruleId) ? [] : [ruleId])),
   };
 
-  function refit({ features: some }: Fitted): Fitted {
+  function refit(some: readonly TuningFeature[]): Fitted {
+    if (some.length === 0) throw new TuningError('nothing that is known tells the leads apart');
     const halfLives = (kind: ScoredKind) => (penalties.has(kind) ? null : halfLifeDays);
     const rows = featureRows(history, examples.leads, lastStep, some, halfLives);
-    return { features: some, fit: fitLogistic(rows, examples.labels, { l2 }) };
+    return { features: some, fit: fitLogistic(rows, examples.labels, { l2: choice.l2 }) };
   }
 }
 
@@ -136,17 +145,42 @@ interface Fitted {
   readonly fit: LogisticFit;
 }
 
-function without({ features, fit }: Fitted, isOut: (n: number) => boolean): Fitted {
-  const stays = features.map((_, n) => !isOut(n));
-  const { standardErrors, weights } = fit;
-  return {
-    features: features.filter((_, n) => stays[n]),
-    fit: {
-      ...fit,
-      weights: weights.filter((_, n) => stays[n]),
-      standardErrors: standardErrors.filter((_, n) => stays[n]),
-    },
-  };
+/** The earlier leads, which a fit is made of, and the later ones, which it is judged on. */
+interface Parts {
+  readonly early: { readonly rows: SparseRows; readonly labels: Uint8Array };
+  readonly late: { readonly rows: SparseRows; readonly labels: Uint8Array };
+}
+
+const partsOf = (rows: SparseRows, labels: Uint8Array, early: Uint8Array): Parts => ({
+  early: { rows: rowsWhere(rows, early, true), labels: labelsWhere(labels, early, true) },
+  late: { rows: rowsWhere(rows, early, false), labels: labelsWhere(labels, early, false) },
+});
+
+interface Choice {
+  readonly l2: number;
+  readonly toldApart: number;
+  readonly logLoss: number;
+}
+
+const better = <T extends { readonly logLoss: number }>(one: T, other: T): T =>
+  other.logLoss < one.logLoss ? other : one;
+
+/** How a penalty and a bar for what stays in do on leads that the fit did not see. */
+function judgedOn({ early, late }: Parts, l2: number, toldApart: number): Choice {
+  let fit = fitLogistic(early.rows, early.labels, { l2 });
+  let stays = toldApartFrom0(fit, toldApart);
+  if (toldApart > 0) {
+    fit = fitLogistic(withFeatures(early.rows, stays), early.labels, { l2 });
+  } else stays = stays.map(() => true);
+  return { l2, toldApart, logLoss: logLossOf(withFeatures(late.rows, stays), late.labels, fit) };
+}
+
+const toldApartFrom0 = ({ standardErrors, weights }: LogisticFit, errors: number): boolean[] =>
+  Array.from(weights, (weight, n) => weight !== 0 && Math.abs(weight) >= errors * standardErrors[n]!);
+
+/** The same rows without the features that do not stay; the numbers of the others stay what they are. */
+function withFeatures(rows: SparseRows, stays: readonly boolean[]): SparseRows {
+  return { ...rows, value: rows.value.map((value, entry) => (stays[rows.feature[entry]!] === true ? value : 0)) };
 }
 
 /** At most so many, evenly from all. */

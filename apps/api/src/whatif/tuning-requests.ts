@@ -35,7 +35,7 @@ export const tuningRequest = z.strictObject({
     .max(12)
     .default([7, 14, 30, 60, 90])
     .describe('To choose from by the latest fifth of the training leads'),
-  l2: z.number().min(0.001).max(10_000).default(1).describe('How strongly weights are held back'),
+  l2: z.number().min(0.001).max(10_000).optional().describe('How strongly weights are held back; default: chosen as the half-life is'),
   exclude: z
     .array(z.enum(SCORABLE, { error: 'is no field or kind of behaviour that scoring reads' }))
     .max(100)

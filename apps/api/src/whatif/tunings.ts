@@ -48,7 +48,7 @@ export class Tunings {
       flaggedShare = null,
       halfLivesDays,
       horizonDays,
-      l2,
+      l2 = null,
       label,
       testShare,
     } = body;
