@@ -52,6 +52,24 @@ describe('the configuration in force', () => {
     expect(await eventCount()).toBe(seeded);
   });
 
+  it('is at least what another one knew when it asks, and is not read again when it is', async () => {
+    const here = policies();
+    await here.load();
+    const there = policies();
+    await there.load();
+    await append('team-emea', 'TeamDefined', { ...at, ...team });
+    await here.catchUp();
+    expect(here.changedAt).not.toBeNull();
+    expect(there.book.team('emea')).toBeNull();
+    await there.reach(here.changedAt);
+    expect(there.book.team('emea')).toMatchObject({ name: 'EMEA' });
+    expect(there.changedAt).toBe(here.changedAt);
+
+    await append('team-apac', 'TeamDefined', { ...at, ...team, name: 'APAC' });
+    await there.reach(here.changedAt);
+    expect(there.book.team('apac')).toBeNull();
+  });
+
   it('is written once by two processes that start at the same time', async () => {
     const both = [policies(), policies()];
     await Promise.all(both.map((each) => each.load()));
