@@ -6,7 +6,8 @@ import { presentStanding, type Standing, standingAt } from './lead-standing.js';
  * What every report can be split and filtered by (spec §7.0). Each fact begins with these values in this order.
  * Team, owner and everything from `pipelineVersion` on are those of the fact (the handoff, the clock, the closing); where a
  * figure is about the lead's path, they are the lead's present ones. `source` is the organisation's own code, else the channel.
- * `nurtureTrack` is the track the lead was enrolled in last by then: of a path, before it left the funnel, unless it came back.
+ * `nurtureTrack` is the track the lead was enrolled in last by then: of a path, before it left the funnel, unless it came back;
+ * reports of what comes of nurture look at each step by itself (`exposure.ts`).
  */
 export const DIMENSIONS = [
   'source',

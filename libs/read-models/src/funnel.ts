@@ -1,4 +1,5 @@
 import { LADDER, type LadderState } from '#libs/lead/src/states.js';
+import { decidedMs, Exposure } from './exposure.js';
 import { rate } from './figures.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Path, scanPaths } from './path.js';
@@ -62,17 +63,20 @@ export async function funnelReport(view: ReadView, params: ReportParams) {
     reached: new Uint32Array(STEPS),
     converted: new Uint32Array(STEPS * STEPS),
   }));
+  const exposure = new Exposure(params);
   await scanPaths(
     view,
-    params,
+    exposure.scanned,
     params.fromMs,
     (path) => {
       for (const times of reachTimes(path, mode, basis)) {
         for (let from = 0; from < STEPS; from += 1) {
           const atMs = times[from] as number;
           if (atMs === Infinity || !inPeriod(params, atMs)) continue;
+          const dims = exposure.dims(path, () => stepDecidedMs(path, times, from));
+          if (dims === null) continue;
           count(groups.total, from, times);
-          const group = groups.of(path.dims, atMs);
+          const group = groups.of(dims, atMs);
           if (group !== null) count(group, from, times);
         }
       }
@@ -83,6 +87,13 @@ export async function funnelReport(view: ReadView, params: ReportParams) {
     rows: groups.rows().map((row) => ({ dimensions: row.dimensions, ...figures(row.figures, row.params) })),
     total: figures(groups.total, params),
   };
+}
+
+/** When the lead went on from the state, or left the funnel there; from the last one it need not go on. */
+function stepDecidedMs(path: Path, times: readonly number[], from: number): number {
+  const atMs = times[from] as number;
+  const wentOnMs = Math.min(...times.slice(from + 1).filter((ms) => ms >= atMs));
+  return from === STEPS - 1 ? atMs : decidedMs(path, atMs, wentOnMs);
 }
 
 function count(counts: Counts, from: number, times: readonly number[]): void {
@@ -126,10 +137,12 @@ export async function funnelLeads(view: ReadView, params: ReportParams, figure: 
   if ((kind !== 'reached' && kind !== 'converted') || from === undefined || to === undefined) return null;
   const { mode, basis } = params.choices as { mode: string; basis: string };
   const leads: string[] = [];
-  await scanPaths(view, params, params.fromMs, (path) => {
+  const exposure = new Exposure(params);
+  await scanPaths(view, exposure.scanned, params.fromMs, (path) => {
     const hit = reachTimes(path, mode, basis).some((times) => {
       const atMs = times[from] as number;
-      return atMs !== Infinity && inPeriod(params, atMs) && times[to] !== Infinity;
+      if (atMs === Infinity || !inPeriod(params, atMs) || times[to] === Infinity) return false;
+      return exposure.dims(path, () => stepDecidedMs(path, times, from)) !== null;
     });
     if (hit) leads.push(path.leadId);
   });

@@ -1,4 +1,6 @@
 import { LADDER, type LadderState } from '#libs/lead/src/states.js';
+import type { Dims } from './dimensions.js';
+import { decidedMs, Exposure } from './exposure.js';
 import { rate } from './figures.js';
 import { reachTimes } from './funnel.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
@@ -38,11 +40,13 @@ export interface StageLeak {
 interface Outcome {
   readonly stage: number;
   readonly atMs: number;
+  /** With the track that the lead was on when it advanced or left. */
+  readonly dims: Dims;
   readonly end: 'advanced' | 'inside' | OffFunnelExit;
   readonly reason: string | null;
 }
 
-function outcomes(path: Path, params: ReportParams, use: (outcome: Outcome) => void): void {
+function outcomes(path: Path, params: ReportParams, exposure: Exposure, use: (outcome: Outcome) => void): void {
   const { basis, mode } = params.choices as { basis: string; mode: string };
   const units = basis === 'cycle' ? [...new Set(path.visits.map(({ cycle }) => cycle))] : [null];
   for (const unit of units) {
@@ -55,10 +59,12 @@ function outcomes(path: Path, params: ReportParams, use: (outcome: Outcome) => v
     STAGES.forEach((_, stage) => {
       const atMs = times[stage] as number;
       if (atMs === Infinity || !inPeriod(params, atMs)) return;
+      const dims = exposure.dims(path, () => decidedMs(path, atMs, reached[stage + 1] as number));
+      if (dims === null) return;
       const end = reached[stage + 1] === Infinity ? (out ?? 'inside') : 'advanced';
       const left = end !== 'advanced' && end !== 'inside';
       const reason = left ? (path.marks.exits.get(path.visits.indexOf(last))?.reason ?? null) : null;
-      use({ stage, atMs, end, reason });
+      use({ stage, atMs, dims, end, reason });
     });
   }
 }
@@ -81,13 +87,15 @@ class Counts {
 
 export async function leakReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts[]>(params, () => STAGES.map(() => new Counts()));
+  const exposure = new Exposure(params);
   await scanPaths(
     view,
-    params,
+    exposure.scanned,
     params.fromMs,
     (path) => {
-      outcomes(path, params, (outcome) => {
-        for (const stages of [groups.total, groups.of(path.dims, outcome.atMs)]) stages?.[outcome.stage]?.add(outcome);
+      outcomes(path, params, exposure, (outcome) => {
+        for (const stages of [groups.total, groups.of(outcome.dims, outcome.atMs)])
+          stages?.[outcome.stage]?.add(outcome);
       });
     },
     groups,
@@ -148,8 +156,9 @@ export async function leakLeads(view: ReadView, params: ReportParams, figure: st
   if (stage < 0 || (kind !== undefined && what !== 'leaked')) return null;
   if (kind !== undefined && !(OFF_FUNNEL_EXITS as readonly string[]).includes(kind)) return null;
   const leads = new Set<string>();
-  await scanPaths(view, params, params.fromMs, (path) => {
-    outcomes(path, params, (outcome) => {
+  const exposure = new Exposure(params);
+  await scanPaths(view, exposure.scanned, params.fromMs, (path) => {
+    outcomes(path, params, exposure, (outcome) => {
       if (outcome.stage !== stage) return;
       const leaked = outcome.end !== 'advanced' && outcome.end !== 'inside';
       const hit =

@@ -1,3 +1,5 @@
+import type { Dims } from './dimensions.js';
+import { decidedMs, Exposure } from './exposure.js';
 import { DAY_MS, rate, type Spread } from './figures.js';
 import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { type Path, scanPaths } from './path.js';
@@ -22,17 +24,23 @@ interface Counts {
 
 const capturedMs = ({ visits }: Path): number => (visits[0] as Path['visits'][number]).enteredMs;
 
+/** With the track that the lead was on when it answered, or left the funnel without. */
+const dimsOf = (path: Path, exposure: Exposure): Dims | null =>
+  exposure.dims(path, () => decidedMs(path, capturedMs(path), path.marks.twoWayMs ?? Infinity));
+
 export async function prospectsReport(view: ReadView, params: ReportParams) {
   const groups = new Groups<Counts>(params, () => ({ captured: 0, times: new Values() }));
+  const exposure = new Exposure(params);
   await scanPaths(
     view,
-    params,
+    exposure.scanned,
     params.fromMs,
     (path) => {
       const atMs = capturedMs(path);
-      if (!inPeriod(params, atMs)) return;
+      const dims = dimsOf(path, exposure);
+      if (dims === null || !inPeriod(params, atMs)) return;
       const { twoWayMs } = path.marks;
-      for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+      for (const counts of [groups.total, groups.of(dims, atMs)]) {
         if (counts === null) continue;
         counts.captured += 1;
         if (twoWayMs !== null) counts.times.push(twoWayMs - atMs);
@@ -65,8 +73,9 @@ function figures({ captured, times }: Counts, params: ReportParams): ProspectsFi
 export async function prospectsLeads(view: ReadView, params: ReportParams, figure: string): Promise<string[] | null> {
   if (figure !== 'captured' && figure !== 'prospects') return null;
   const leads: string[] = [];
-  await scanPaths(view, params, params.fromMs, (path) => {
-    if (!inPeriod(params, capturedMs(path))) return;
+  const exposure = new Exposure(params);
+  await scanPaths(view, exposure.scanned, params.fromMs, (path) => {
+    if (dimsOf(path, exposure) === null || !inPeriod(params, capturedMs(path))) return;
     if (figure === 'captured' || path.marks.twoWayMs !== null) leads.push(path.leadId);
   });
   return leads;

@@ -1,7 +1,8 @@
 import { RANK } from '#libs/lead/src/states.js';
-import { type Dims, withTrack } from './dimensions.js';
+import type { Dims } from './dimensions.js';
+import { Exposure } from './exposure.js';
 import { DAY_MS, rate, type Spread } from './figures.js';
-import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
+import { type CountFigure, drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import { mostFirst } from './leak.js';
 import { type Path, type PathVisit, scanPaths } from './path.js';
 import { invalidParameter } from './report-error.js';
@@ -82,30 +83,24 @@ interface Recycle {
   readonly reason: string | null;
 }
 
-function recycles(path: Path): Recycle[] {
+function recycles(path: Path, exposure: Exposure): Recycle[] {
   const { visits } = path;
   return visits.flatMap((visit, index) => {
     if (!isRecycle(visit)) return [];
     const next = visits.findIndex((later, at) => at > index && isRecycle(later));
     const until = visits.slice(index + 1, next < 0 ? undefined : next);
     const back = until.find(({ state }) => RANK[state] >= RANK.MQL);
-    const endMs = (back ?? visits[next])?.enteredMs ?? Infinity;
-    const track = path.marks.tracks.findLast(({ atMs }) => atMs <= endMs);
+    const dims = exposure.dims(path, () => (back ?? visits[next])?.enteredMs ?? Infinity);
+    if (dims === null) return [];
     return {
       atMs: visit.enteredMs,
-      dims: withTrack(path.dims, track?.trackId ?? null),
+      dims,
       reentryMs: back === undefined ? null : back.enteredMs - visit.enteredMs,
       won: until.some(({ state }) => state === 'CUSTOMER'),
       reason: path.marks.exits.get(index)?.reason ?? null,
     };
   });
 }
-
-/** A recycle's track is its own, not its lead's: it is looked at recycle by recycle. */
-const ofAnyTrack = (params: ReportParams): ReportParams => ({
-  ...params,
-  filter: { ...params.filter, nurtureTrack: undefined },
-});
 
 type Fate = 'resurrected' | 'immature' | 'gone';
 
@@ -142,22 +137,23 @@ export async function recyclingReport(view: ReadView, params: ReportParams, { po
     return policies.benchmark('resurrection_rate', reason, params.asOfMs) ?? BENCHMARKS[reason] ?? null;
   };
   const groups = new Groups<Counts>(params, () => new Counts());
-  const passes = dimensionFilter(params);
+  const exposure = new Exposure(params);
   await scanPaths(
     view,
-    ofAnyTrack(params),
+    exposure.scanned,
     params.fromMs,
     (path) => {
       for (const { atMs, recycled } of acceptances(path, params.choices.basis as string)) {
-        if (!inPeriod(params, atMs) || !passes(path.dims)) continue;
-        for (const counts of [groups.total, groups.of(path.dims, atMs)]) {
+        const dims = exposure.dims(path, () => atMs);
+        if (dims === null || !inPeriod(params, atMs)) continue;
+        for (const counts of [groups.total, groups.of(dims, atMs)]) {
           if (counts === null) continue;
           counts.accepted += 1;
           if (recycled) counts.recycled += 1;
         }
       }
-      for (const recycle of recycles(path)) {
-        if (!inPeriod(params, recycle.atMs) || !passes(recycle.dims)) continue;
+      for (const recycle of recycles(path, exposure)) {
+        if (!inPeriod(params, recycle.atMs)) continue;
         if (recycle.reentryMs === null) groups.asOf.sees(recycle.atMs + horizon);
         const fate = fateOf(recycle, params, horizon);
         for (const counts of [groups.total, groups.of(recycle.dims, recycle.atMs)]) counts?.add(recycle, fate);
@@ -224,16 +220,16 @@ export async function recyclingLeads(view: ReadView, params: ReportParams, figur
   const ofAcceptance = name === 'accepted' || name === 'recycled';
   if (name === '' || (reason !== undefined && (ofAcceptance || name === 'won'))) return null;
   const horizon = horizonMs(params);
-  const passes = dimensionFilter(params);
+  const exposure = new Exposure(params);
   const hits = (path: Path): boolean => {
     if (ofAcceptance) {
-      if (!passes(path.dims)) return false;
       return acceptances(path, params.choices.basis as string).some(
-        ({ atMs, recycled }) => inPeriod(params, atMs) && (recycled || name === 'accepted'),
+        ({ atMs, recycled }) =>
+          inPeriod(params, atMs) && (recycled || name === 'accepted') && exposure.dims(path, () => atMs) !== null,
       );
     }
-    return recycles(path).some((recycle) => {
-      if (!inPeriod(params, recycle.atMs) || !passes(recycle.dims)) return false;
+    return recycles(path, exposure).some((recycle) => {
+      if (!inPeriod(params, recycle.atMs)) return false;
       if (reason !== undefined && (recycle.reason ?? '') !== reason) return false;
       if (name === 'recycles') return true;
       if (name === 'won') return recycle.won;
@@ -242,7 +238,7 @@ export async function recyclingLeads(view: ReadView, params: ReportParams, figur
     });
   };
   const leads: string[] = [];
-  await scanPaths(view, ofAnyTrack(params), params.fromMs, (path) => {
+  await scanPaths(view, exposure.scanned, params.fromMs, (path) => {
     if (hits(path)) leads.push(path.leadId);
   });
   return leads;

@@ -88,15 +88,52 @@ describe('figures by nurture track', () => {
     expect(byDimension(rows, 'nurtureTrack', toMql)).toEqual({ basics: 0.75, null: 0.25 });
   });
 
-  it('do not blame a re-engagement track for leads that were out of the funnel before it', async () => {
+  it('count a track for what came after it only: a re-engagement track neither lost nor won what came before', async () => {
+    const of = (rows: Body[], from: string, to: string) =>
+      byDimension(rows, 'nurtureTrack', ({ conversions }) => {
+        const one = conversions.find((each: Body) => each.from === from && each.to === to);
+        return [one.numerator, one.denominator];
+      });
+    const recycled = () =>
+      enrolled(
+        offered(past.lead().captured(at('2018-03-01')), at('2018-03-02'))
+          .accepted(at('2018-03-03'))
+          .recycled(at('2018-03-04')),
+        at('2018-03-05'),
+        'again',
+      );
+    recycled().mql(at('2018-04-01'));
+    recycled();
     const gone = past.lead().captured(at('2018-03-01'));
     gone.transition('Disqualified', 'DISQUALIFIED', at('2018-03-03'), { reasonCode: 'no_need', failedCriteria: [] });
     enrolled(gone, at('2018-03-04'), 'again');
-    const back = offered(past.lead().captured(at('2018-03-01')), at('2018-03-02')).accepted(at('2018-03-03'));
-    enrolled(back.recycled(at('2018-03-04')), at('2018-03-05'), 'again');
-    expect(byDimension((await report('funnel', { by: 'nurtureTrack' })).rows, 'nurtureTrack', (row) => row.reached.LEAD.count)).toEqual({ null: 2 }); // prettier-ignore
-    back.mql(at('2018-04-01'));
-    expect(byDimension((await report('funnel', { by: 'nurtureTrack' })).rows, 'nurtureTrack', (row) => row.reached.LEAD.count)).toEqual({ again: 1, null: 1 }); // prettier-ignore
+    const { rows } = await report('funnel', { by: 'nurtureTrack' });
+    expect(of(rows, 'LEAD', 'MQL')).toEqual({ null: [2, 3] });
+    expect(of(rows, 'SAL', 'SQL')).toEqual({ null: [0, 2] });
+    const cycles = (await report('funnel', { by: 'nurtureTrack', basis: 'cycle' })).rows;
+    expect(of(cycles, 'LEAD', 'MQL')).toEqual({ again: [1, 1], null: [2, 3] });
+    const again = cycles.find((row: Body) => row.dimensions.nurtureTrack === 'again');
+    expect(await drill(again.reached.MQL.drill)).toEqual(['lead-0001']);
+    expect((await report('leak', { by: 'nurtureTrack' })).rows.map((row: Body) => row.dimensions.nurtureTrack)).toEqual(
+      [null],
+    );
+  });
+
+  it('split answers by the track before them, and drill to exactly these leads', async () => {
+    const answered = (lead: PastLead, day: string) =>
+      lead.transition('BecameProspect', 'PROSPECT', at(day), { evidenceEventId: 'e', channel: 'email' });
+    answered(enrolled(past.lead().captured(at('2018-03-01')), at('2018-03-02'), 'basics'), '2018-03-05');
+    enrolled(past.lead().captured(at('2018-03-01')), at('2018-03-02'), 'basics');
+    const late = past.lead().captured(at('2018-03-01'));
+    answered(late, '2018-03-05');
+    enrolled(late, at('2018-03-06'), 'basics');
+    const { rows } = await report('prospects', { by: 'nurtureTrack' });
+    expect(byDimension(rows, 'nurtureTrack', ({ prospects }) => [prospects.numerator, prospects.denominator])).toEqual({
+      basics: [1, 2],
+      null: [1, 1],
+    });
+    expect(await drill(rows[0].prospects.drillDenominator)).toEqual(['lead-0001', 'lead-0002']);
+    expect(await drill(rows[1].prospects.drill)).toEqual(['lead-0003']);
   });
 
   it('tell which track brings recycled leads back, and drill to exactly them', async () => {
