@@ -49,6 +49,12 @@ describe('the event codec', () => {
     expect(codeOf(() => codec.decode(stored('Plain', 2), { a: 1 }))).toBe('EVENT_FROM_THE_FUTURE');
   });
 
+  it('lifts without a look at the schema whoever asks for that, and still refuses what it cannot know', () => {
+    expect(codec.lift(stored('Renamed', 1), { name: 'Ada', later: true })).toEqual({ fullName: 'Ada', later: true });
+    expect(codec.lift(stored('Plain', 1), { a: 'no number' })).toEqual({ a: 'no number' });
+    expect(codeOf(() => codec.lift(stored('Plain', 2), { a: 1 }))).toBe('EVENT_FROM_THE_FUTURE');
+  });
+
   it('names stream, revision and field of an unreadable event and never its value', () => {
     const read = () => codec.decode(stored('Plain', 1), { a: 'secret-value' });
     expect(codeOf(read)).toBe('EVENT_INVALID');

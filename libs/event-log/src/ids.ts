@@ -28,7 +28,15 @@ export function derivedId(name: string, namespaceUuid: string): string {
   return `${sha1.slice(0, 8)}-${sha1.slice(8, 12)}-5${sha1.slice(13, 16)}-${variant}${sha1.slice(17, 20)}-${sha1.slice(20, 32)}`;
 }
 
+/** The ids of one command are asked for when it is decided and again when it is written. */
+let lastCommandId = '';
+let lastEventIds: string[] = [];
+
 /** Id of a command's nth event (from 0), so that a retried command is the same append (spec §2.3). */
 export function eventId(commandId: string, ordinal: number): string {
-  return derivedId(String(ordinal), commandId);
+  if (commandId !== lastCommandId) {
+    lastEventIds = [];
+    lastCommandId = commandId;
+  }
+  return (lastEventIds[ordinal] ??= derivedId(String(ordinal), commandId));
 }

@@ -38,7 +38,7 @@ export const scoringRules: Rules<'RescoreLead'> = {
       // Done already: by an earlier run, or by something that happened since the activation.
       if (score?.modelId === model.modelId && score.modelVersion === model.version) return;
       const former = context.models.predecessor(context.nowMs);
-      const before = former === null ? null : standingOf(lead, former, context.nowMs, decision.pipeline);
+      const before = () => (former === null ? null : standingOf(lead, former, context.nowMs, decision.pipeline));
       follow(decision, model, before, { cause: 'model_activated' });
     },
   },
@@ -55,7 +55,7 @@ export function scoreAfter(decision: Decision, before: LeadState): void {
   const { context, lead } = decision;
   const model = context.models.inForce(context.nowMs);
   if (model === null || !mayBeScored(lead)) return;
-  const was =
+  const was = () =>
     before.state !== null && mayBeProfiled(before) ? standingOf(before, model, context.nowMs, decision.pipeline) : null;
   const merged = decision.events.some(({ type }) => type === 'DuplicateAbsorbed' || type === 'MergeReverted');
   const causeEventId = context.eventId(first);
@@ -63,10 +63,12 @@ export function scoreAfter(decision: Decision, before: LeadState): void {
 }
 
 /** The score is recorded when its grade or band is another one, with whatever it brings about, and under a new model. */
-function follow(decision: Decision, model: CompiledModel, was: Standing | null, cause: Cause): void {
+function follow(decision: Decision, model: CompiledModel, was: () => Standing | null, cause: Cause): void {
   const { context, lead } = decision;
   const is = standingOf(lead, model, context.nowMs, decision.pipeline);
-  const { consequence, isRecorded } = followsFrom(lead, decision.pipeline, was, is, cause);
+  // Who is beyond no threshold has crossed none: what he was before need not be worked out.
+  const before = is.mql || is.pql || is.autoSql ? was() : null;
+  const { consequence, isRecorded } = followsFrom(lead, decision.pipeline, before, is, cause);
   if (!isRecorded) return;
   decision.asPolicy(SCORING, context.nowMs, () => {
     decision.record('LeadScored', { modelId: model.modelId, modelVersion: model.version, ...is.score, ...cause });

@@ -98,7 +98,10 @@ export class LeadStreams {
   /** The lead without its personal fields, for decisions that read none of them. Never to be kept for others. */
   foldPlain(leadId: string, events: readonly RecordedEvent[]): LeadState {
     let state = initialLead(leadId);
-    for (const event of events) state = this.#evolve(state, decoded(event, null), event);
+    for (const event of events) {
+      const data = codec.lift(event, event.data.sealed === undefined ? event.data : withoutSealed(event.data));
+      state = this.#evolve(state, { type: event.type, data } as unknown as LeadEvent, event);
+    }
     return state;
   }
 
