@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { bulkEventSchemas } from '#apps/api/src/bulk/bulk-events.js';
 import { routes } from '#apps/api/src/openapi/routes.js';
+import { whatIfEventSchemas } from '#apps/api/src/whatif/what-if-events.js';
 import { accountCommandSchemas, campaignCommandSchemas } from '#libs/account/src/account-commands.js';
 import { accountEventSchemas } from '#libs/account/src/account-events.js';
 import { campaignEventSchemas } from '#libs/account/src/campaign.js';
@@ -42,6 +43,7 @@ const events = {
   ...reviewEventSchemas,
   ...jobEventSchemas,
   ...bulkEventSchemas,
+  ...whatIfEventSchemas,
   ...scoringEventSchemas,
 };
 
