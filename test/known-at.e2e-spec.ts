@@ -88,6 +88,13 @@ describe('figures as they were known', () => {
       [ann, 'MQL'],
     ]);
     expect(drilled.knownAt).toBe('2027-06-08T08:00:00.000Z');
+
+    const both = await get(`/v1/reports/stock?compareAsOf=${night}&compareKnownAt=${night}`);
+    expect([both.total.leads.count, both.compared.total.leads.count, both.compared.knownAt]).toEqual([1, 2, '2027-06-08T08:00:00.000Z']); // prettier-ignore
+    expect(both.difference.total).toMatchObject({
+      leads: { count: -1 },
+      states: { MQL: { count: -1 }, SAL: { count: 1 } },
+    });
   });
 
   it('are lists too, and nothing before the first event', async () => {

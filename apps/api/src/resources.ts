@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { EmbeddedLog } from '#libs/event-log/src/embedded-log.js';
 import { EventLogError, type EventLog } from '#libs/event-log/src/event-log.js';
 import { effectiveRecordedAtMs } from '#libs/event-log/src/metadata.js';
@@ -111,7 +112,11 @@ export async function openResources(
 /** In this thread, over what is open already. */
 async function readHere({ clock, log, logger, policies, settings }: WriteSide): Promise<ReadSide> {
   const store = await openStore(settings, logger);
-  const answers = new ViewAnswers(new Views(store, log), new PastViews(log, clock), policies);
+  const answers = new ViewAnswers(
+    new Views(store, log),
+    new PastViews({ log, clock, directory: join(settings.dataDir, 'past') }),
+    policies,
+  );
   return { store, answers, close: () => store.close() };
 }
 

@@ -46,6 +46,13 @@ import type { Route } from './route.js';
 const moment = z.string().optional();
 const marker = moment.describe('A date or instant inside the period: figures before and after it, too');
 
+const comparison = {
+  compareAsOf: moment.describe(
+    'A second `asOf`: `compared` has the figures of that instant, `difference` how far these are from them',
+  ),
+  compareKnownAt: moment.describe('A second `knownAt`, likewise'),
+};
+
 /** The query of a report as its own parameters say it (libs/read-models/src/report-params.ts reads it). */
 export function queryOf(spec: ParamSpec): z.ZodObject {
   const fields: Record<string, z.ZodType> = {
@@ -100,7 +107,7 @@ const reportRoute = (spec: ParamSpec, summary: string): Route => ({
   tag: 'Reports',
   summary,
   operationId: `report${spec.report.replaceAll(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase())}`,
-  query: spec.period === true ? queryOf(spec).extend({ marker }) : queryOf(spec),
+  query: queryOf(spec).extend({ ...comparison, ...(spec.period === true ? { marker } : {}) }),
   answers: { 200: { description: 'Figures by row and in total', schema: report, name: 'Report' } },
 });
 const listRoute = (path: string, tag: string, operationId: string, spec: ParamSpec, summary: string): Route => ({

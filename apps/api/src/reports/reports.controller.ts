@@ -3,6 +3,7 @@ import { invalid, Problem } from '#libs/platform/src/problem.js';
 import { IdentityClaims } from '#libs/privacy/src/identity-claims.js';
 import type { Query as ReportQuery } from '#libs/read-models/src/report-params.js';
 import { REPORT_NAMES, type ReportName } from '#libs/read-models/src/reports.js';
+import { comparedInstants, difference } from './compared-instants.js';
 import { Figures } from './figures.js';
 
 /** Reports and lists from the read models; parameters, figures and drill links are theirs (libs/read-models). */
@@ -14,10 +15,14 @@ export class ReportsController {
   ) {}
 
   @Get('reports/:report')
-  report(@Param('report') name: string, @Query() query: ReportQuery): Promise<object> {
+  async report(@Param('report') name: string, @Query() query: ReportQuery): Promise<object> {
     if (!(REPORT_NAMES as readonly string[]).includes(name))
       throw new Problem('NOT_FOUND', `there is no report ${name}; there are ${REPORT_NAMES.join(', ')}`);
-    return this.figures.ask('report', query, name as ReportName);
+    const ask = (asked: ReportQuery) => this.figures.ask('report', asked, name as ReportName);
+    const instants = comparedInstants(query);
+    if (instants === null) return ask(query);
+    const [answer, compared] = await Promise.all([ask(instants.query), ask(instants.other)]);
+    return { ...answer, compared, difference: difference(answer, compared) };
   }
 
   @Get('sla/clocks')

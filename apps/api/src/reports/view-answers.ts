@@ -29,9 +29,11 @@ export class ViewAnswers implements Answers {
       (QUESTIONS[name] as (...asked: unknown[]) => Promise<Answer<Name>>)(view, query, given, ...beside);
     const knownAtMs = knownAtOf(query);
     if (knownAtMs !== null && knownAtMs < nowMs) {
-      const { view, position } = await this.past.knownAt(knownAtMs);
       const { book: policies, campaigns } = await this.past.policiesKnownAt(knownAtMs);
-      return alsoKnownAt(await answer(view, { ...context, policies, campaigns, knownAtMs, position }), knownAtMs);
+      const then = { ...context, policies, campaigns, knownAtMs };
+      return this.past.knownAt(knownAtMs, async ({ view, position }) =>
+        alsoKnownAt(await answer(view, { ...then, position }), knownAtMs),
+      );
     }
     const { after } = parsed(afterOnly, { after: query.after });
     const { view, position } = await this.views.reflecting(after);

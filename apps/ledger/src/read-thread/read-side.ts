@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { connectLog, logDir, openStore, type StoreSettings } from '#apps/api/src/open-stores.js';
 import { Policies } from '#apps/api/src/policies.js';
 import { PastViews } from '#apps/api/src/reports/past-views.js';
@@ -101,7 +102,11 @@ async function open(settings: ReadSideSettings, logger: PlainLogger) {
     projections,
     store,
     questions: storeAnswers(store),
-    answers: new ViewAnswers(new Views(store, log), new PastViews(log, clock), policies),
+    answers: new ViewAnswers(
+      new Views(store, log),
+      new PastViews({ log, clock, directory: join(settings.dataDir, 'past') }),
+      policies,
+    ),
     stopFollowing: (): Promise<void> => {
       stopping.abort();
       return following;
