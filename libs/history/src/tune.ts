@@ -97,8 +97,10 @@ export function tune(
   others: { readonly active: NamedModel | null; readonly compareWith: readonly NamedModel[] },
   progress: (share: number) => void = () => undefined,
 ): TuningResult {
-  const { asOfS, embargoDays, fromS, horizonDays, label, testShare, toS } = request;
+  const { asOfS, embargoDays, horizonDays, label, testShare, toS } = request;
   const horizonS = horizonDays * DAY_S;
+  const earliestS = history.leads.capturedAtS.reduce((least, atS) => Math.min(least, atS), toS);
+  const fromS = Math.max(request.fromS, earliestS);
   const testFromS = startOfTest(history, { fromS, toS, asOfS }, testShare);
   const trainScope = { fromS, toS: Math.max(fromS, testFromS - Math.round(embargoDays * DAY_S)), asOfS: testFromS };
   const testScope = { fromS: testFromS, toS, asOfS };

@@ -54,6 +54,8 @@ export class TuningError extends Error {
 
 /** Fewer positives or negatives say nothing about twenty or more rules. */
 export const LEAST_EXAMPLES = 30;
+/** These speak against a lead or say nothing, whatever they came along with. */
+const AGAINST: readonly ScoredKind[] = ['unsubscribe', 'complaint', 'bounce'];
 /** Points of the strongest rule. */
 const STRONGEST = 40;
 const VALIDATION_SHARE = 0.2;
@@ -104,7 +106,7 @@ export function fitScoringModel(
   progress(0.5);
 
   const examples = sampled({ labels, leads }, MOST_TO_FIT);
-  const penalties = new Set<ScoredKind>();
+  const penalties = new Set<ScoredKind>(AGAINST);
   let fitted: Fitted = refit(features);
   for (let round = 1; round <= ROUNDS; round++) {
     const before = penalties.size + fitted.features.length;

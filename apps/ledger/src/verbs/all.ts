@@ -9,6 +9,7 @@ import { leadVerb } from './lead.js';
 import { parkedVerb, projectionsVerb, rebuildVerb } from './projections.js';
 import { replayVerb } from './replay.js';
 import { start } from './start.js';
+import { tuneVerb } from './tune.js';
 import type { Verb } from './verb.js';
 
 /** Every verb of the CLI, in the order of its help. */
@@ -20,6 +21,7 @@ export const verbs: readonly Verb[] = [
   leadVerb,
   eventsVerb,
   replayVerb,
+  tuneVerb,
   projectionsVerb,
   rebuildVerb,
   parkedVerb,
