@@ -358,6 +358,14 @@ describe('required opportunities (7.17)', () => {
     expect(of(total, 'demo')).toMatchObject({ chainRate: 0.333333, requiredByChain: { forTarget: 3 } });
   });
 
+  it('links to the sales of all time in the currency that the period has a target in', async () => {
+    policies = policyBook(target('2018-04', 'all', 100_000), benchmark('fx_rate', 0.5, 'USD'));
+    opened(1000, {}, at('2018-03-02')).won(at('2018-03-10'), { amount: { amountMinor: 1000, currency: 'USD' } });
+    const { averageWonDeal } = (await report('required-opportunities', APRIL)).total;
+    expect(averageWonDeal).toMatchObject({ from: 'history', amountMinor: 500, denominator: 1 });
+    expect(await drill(averageWonDeal.drill)).toEqual(['lead-0001']);
+  });
+
   it('has nothing to divide by before anything was won', async () => {
     opened(1_000_000);
     const { total } = await report('required-opportunities', { ...APRIL, target: '1000000' });

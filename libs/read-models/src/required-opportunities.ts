@@ -3,7 +3,7 @@ import { drillLinks, Groups, inPeriod, type RateFigure } from './grouping.js';
 import type { MoneyFigure } from './forecast.js';
 import { type DealPast, scanDeals } from './deals.js';
 import type { DealStage } from '#libs/policy/src/documents.js';
-import { ceiling, Exchange, reportingCurrency, share } from './money.js';
+import { ceiling, Exchange, keepCurrency, reportingCurrency, share } from './money.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
 import { type MeasuredStages, measureStages } from './stage-benchmarks.js';
 import { PPM, ppm, StagePolicies } from './stage-policies.js';
@@ -101,8 +101,9 @@ function ways(params: ReportParams, { policies }: ReportContext) {
   return { target, reporting, exchange: new Exchange(policies, reporting, params.asOfMs) };
 }
 
-/** The steps of a pipeline as its deals have taken them so far. */
+/** The steps of a pipeline as its deals have taken them so far, and the currency they are told in. */
 interface Steps {
+  readonly reporting: string | null;
   readonly dealStages: readonly DealStage[];
   readonly measured: MeasuredStages;
 }
@@ -137,7 +138,11 @@ export async function requiredOpportunitiesReport(view: ReadView, params: Report
   const pipeline = new StagePolicies(context.policies, params.asOfMs).pipeline(leadType);
   const dealStages = (pipeline?.dealStages ?? []).toSorted((a, b) => a.order - b.order);
   const order = dealStages.map(({ code }) => code);
-  const steps = { dealStages, measured: await measureStages(view, { ...params, fromMs: null, toMs: null }, order) };
+  const steps = {
+    reporting,
+    dealStages,
+    measured: await measureStages(view, { ...params, fromMs: null, toMs: null }, order),
+  };
   return {
     rows: groups.rows().map((row) => ({
       dimensions: row.dimensions,
@@ -150,7 +155,7 @@ export async function requiredOpportunitiesReport(view: ReadView, params: Report
 function figures(
   counts: Counts,
   params: ReportParams,
-  { dealStages, measured }: Steps,
+  { dealStages, measured, reporting }: Steps,
   currency: string | null,
   targetMinor: number | null,
 ): RequiredFigures {
@@ -160,7 +165,8 @@ function figures(
   const gapMinor = targetMinor === null ? null : Math.max(0, targetMinor - won.amountMinor);
   const link = drillLinks(params);
   const wonFigure = `won.${currency ?? 'none'}`;
-  const averaged = (from === 'period' ? link : drillLinks({ ...params, fromMs: null, toMs: null }))(wonFigure);
+  const ever = keepCurrency({ ...params, fromMs: null, toMs: null }, reporting);
+  const averaged = (from === 'period' ? link : drillLinks(ever))(wonFigure);
 
   /** ⌈amount / average · over / under⌉, not rounded on the way. */
   const needed = (amountMinor: number | null, over: bigint, under: bigint): number | null =>
