@@ -200,9 +200,9 @@ if (executable === null) console.warn('no chromium on PATH: how the pages look i
       await picture(page, `console-key-${name}`);
       await page.getByLabel('API key').fill(ADMIN_KEY);
       await page.getByRole('button', { name: 'Sign in' }).click();
-      const toMql = page.getByRole('row', { name: 'LEAD MQL' });
+      const toMql = page.getByRole('row', { name: 'LEAD → MQL' });
       await toMql.waitFor();
-      expect(await toMql.innerText()).toMatch(/1 of 3\s+33\.3 %/);
+      expect(await toMql.innerText()).toMatch(/1 of 3\s+33\.3\s%/);
       expect(await page.getByRole('heading', { level: 2 }).first().innerText()).toBe('Qualified leads');
       expect(await page.getByRole('link', { name: 'API documentation' }).getAttribute('href')).toBe('/docs');
       await picture(page, `console-${name}`);

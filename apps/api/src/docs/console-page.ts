@@ -18,7 +18,7 @@ button.figure{font:inherit;background:none;border:0;padding:0;text-decoration:un
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-td.n,th.n{text-align:right}
+td.n,th.n{text-align:right;white-space:nowrap}
 td{overflow-wrap:anywhere}
 .bar{display:block;height:.5rem;min-width:4rem;border-radius:.25rem;background:var(--soft);margin-top:.45rem}
 .bar i{display:block;height:100%;border-radius:inherit;background:var(--link)}
@@ -55,7 +55,7 @@ const make = (tag, props = {}, ...inside) => {
 };
 const show = (...parts) => main.replaceChildren(...parts.filter(Boolean));
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
-const percent = (rate) => (rate === null ? '–' : number.format(rate * 100) + ' %');
+const percent = (rate) => (rate === null ? '–' : number.format(rate * 100) + '\u00a0%');
 const tz = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const names = {
   handoff_response: 'Answer to a handoff', first_contact: 'First contact', contact_cadence: 'Next attempt',
@@ -103,11 +103,13 @@ function health({ asOf, total }) {
           figure(number.format(cycleLength.n) + ' won', cycleLength.drill, 'Won deals'))),
       card('Accepted by sales', percent(acceptance.rate),
         make('span', {}, share(acceptance, 'Accepted by sales'), ', ', make('span', { className: mark }, target))),
-      card('Nothing done for too long', percent(stale.rate), share(stale, 'Stale leads')),
+      card('Stale leads', percent(stale.rate), share(stale, 'Stale leads')),
     ),
     make('h2', {}, 'From stage to stage'),
-    table([['From'], ['To'], ['Leads', 'n'], ['Rate', 'n'], ['', 'wide']], conversions.map((one) => [
-      one.from, one.to, share(one, one.from + ' to ' + one.to), percent(one.rate), bar(one.rate)])),
+    table([['Step'], ['Leads', 'n'], ['Rate', 'n'], ['', 'wide']], conversions.map((one) => {
+      const step = one.from + ' → ' + one.to;
+      return [step, share(one, step), percent(one.rate), bar(one.rate)];
+    })),
     make('h2', {}, 'Promises kept'),
     sla.length === 0
       ? make('p', { className: 'note' }, 'None fell due in this period.')
