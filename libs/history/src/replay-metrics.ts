@@ -183,7 +183,8 @@ export function distributionOf({ of }: Outcomes, maxMp: Float64Array): Distribut
   let found = 0;
   const mps = new Float64Array(places + 1);
   for (let place = 0; place <= places; place++) {
-    if (positives[place]! + negatives[place]! === 0) continue;
+    const leads = positives[place]! + negatives[place]!;
+    if (leads === 0) continue;
     mps[found] = place === 0 ? -Infinity : values === null ? low + place - 1 : values[place - 1]!;
     positives[found] = positives[place]!;
     negatives[found] = negatives[place]!;

@@ -1,14 +1,17 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { type History, readHistory } from '#apps/projector/src/history.js';
+import type { History } from '#apps/projector/src/history.js';
 import { HISTORY } from '#apps/projector/src/history.controller.js';
 import type { EventLog, Position } from '#libs/event-log/src/event-log.js';
 import { scoringEncoder } from '#libs/history/src/encode-scoring.js';
+import { LeadIndex } from '#libs/history/src/lead-index.js';
 import { ReplayThreads } from '#libs/history/src/replay-threads.js';
 import type { ScoringHistory } from '#libs/history/src/scoring-history.js';
+import type { SentLeads } from '#libs/history/src/sent-leads.js';
+import { receivedTables } from '#libs/history/src/sent-tables.js';
 import type { HistoryTables } from '#libs/history/src/table.js';
 import { TablesOfLog } from '#libs/history/src/tables-of-log.js';
 import { SCORING_TABLES } from '#libs/history/src/tables-scoring.js';
-import { invalid } from '#libs/platform/src/problem.js';
+import { invalid, Problem } from '#libs/platform/src/problem.js';
 import { EVENT_LOG } from '#libs/platform/src/tokens.js';
 
 /** A history that begins to be written, of a large log, takes its time. */
@@ -52,9 +55,17 @@ export class ScoringHistories implements OnApplicationShutdown {
     return { ...history, position: position ?? later(history.position, to) };
   }
 
-  #now(head: Position | null): Promise<HistoryTables> {
-    const after = head === null ? null : { position: head, timeoutMs: CATCH_UP_MS };
-    return readHistory(this.history, SCORING_TABLES, after);
+  async #now(head: Position | null): Promise<HistoryTables> {
+    if (head !== null && !(await this.history.caughtUp(head, CATCH_UP_MS)))
+      throw new Problem('PROJECTION_BEHIND', 'the history is behind the log; try again', { retryable: true });
+    const sent = await this.history.send(SCORING_TABLES.map(({ name }) => name));
+    const tables = receivedTables(sent);
+    return {
+      position: tables.position,
+      leadIds: await idsOf(sent.leads),
+      dictionary: (name) => tables.dictionary(name),
+      table: (table) => tables.table(table),
+    };
   }
 
   async #then(position: Position, signal: AbortSignal): Promise<HistoryTables> {
@@ -67,3 +78,18 @@ export class ScoringHistories implements OnApplicationShutdown {
 /** The columns end with the last event that is in them; the log may go on with others that change nothing here. */
 const later = (a: Position | null, b: Position | null): Position | null =>
   a === null || b === null ? (a ?? b) : a > b ? a : b;
+
+/** Ids that are made at once: a millisecond or two. */
+const PIECE = 4096;
+
+/** A million texts, while commands have their turn. */
+async function idsOf({ count, others, words }: SentLeads): Promise<string[]> {
+  const ids: string[] = [];
+  for (let from = 0; from < count; from += PIECE) {
+    const piece = words.subarray(4 * from, 4 * Math.min(count, from + PIECE));
+    for (const id of LeadIndex.idsOf({ count: piece.length / 4, words: piece, others: [] })) ids.push(id);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const [lead, id] of others) ids[lead] = id;
+  return ids;
+}
