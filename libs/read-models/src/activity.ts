@@ -65,16 +65,20 @@ function insert(acts: Act[], act: Act): void {
   if (acts.length > MOST_KEPT) acts.shift();
 }
 
-/** Moves the act of that time: events are told apart by their time here, not by their id, which would cost more to keep. */
-export function retimeAct(activities: Activities, oldMs: number, newMs: number): void {
+/**
+ * Moves the act of that time: events are told apart by their time here, not by their id, which would cost more to keep. False when
+ * there is none.
+ */
+export function retimeAct(activities: Activities, oldMs: number, newMs: number): boolean {
   const index = activities.acts.findIndex(({ atMs }) => atMs === oldMs);
   if (index >= 0) {
     const [act] = activities.acts.splice(index, 1);
     insert(activities.acts, { ...(act as Act), atMs: newMs });
-    return;
+    return true;
   }
   const deferral = activities.deferrals.find(([fromMs]) => fromMs === oldMs);
   if (deferral !== undefined) deferral[0] = newMs;
+  return false;
 }
 
 /** [ms since the act before · 3 + kind]…, and [from, length] of each deferral. */

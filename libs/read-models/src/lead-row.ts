@@ -928,15 +928,17 @@ function correctOccurredAt(row: LeadRow, data: LeadEventData<'OccurredAtCorrecte
     if (hold.eventIds[0] === data.correctedEventId) hold.sinceMs = newMs;
     if (hold.eventIds[1] === data.correctedEventId) hold.endMs = newMs;
   }
-  for (const deal of row.deals) retime(deal.history, data.correctedEventId, newMs);
-  retimeAct(row.activities, instant(data.old), newMs);
+  const ofDeals = row.deals.filter((deal) => retime(deal.history, data.correctedEventId, newMs));
+  const isAct = retimeAct(row.activities, instant(data.old), newMs);
   const contact = retimeContact(row.contacts, data.correctedEventId, newMs);
   if (contact === 'twoWay') row.twoWaySinceMs = newMs;
   // Neither is an interaction of its own: a mailing is none, an answer tells of one.
   if (contact === 'twoWay' || contact === 'nurture') return;
   const early = row.early.find(([eventId]) => eventId === data.correctedEventId);
   if (early !== undefined) early[1] = newMs;
-  else if (newMs < (row.visits[0]?.enteredMs ?? -Infinity)) row.early.push([data.correctedEventId, newMs]);
+  // What was told of the person meanwhile, its role or its owner, is no interaction either.
+  else if (isAct && ofDeals.length === 0 && newMs < (row.visits[0]?.enteredMs ?? -Infinity))
+    row.early.push([data.correctedEventId, newMs]);
 }
 
 function clockOf(row: LeadRow, clockId: string): Clock {

@@ -761,6 +761,23 @@ describe('corrected times', () => {
     expect((await report('stale', { asOf: '2018-06-09' })).items).toMatchObject([{ dealStage: 'negotiation' }]);
   });
 
+  it('begin no sales cycle with what is no interaction', async () => {
+    const lead = past.lead().captured(at('2018-03-10'));
+    const told = lead.fact('RoleIdentified', at('2018-03-11'), { role: 'user', confidence: 1 });
+    const called = lead.fact('ContactAttempted', at('2018-03-12'), { outcome: 'voicemail' });
+    lead.sql(at('2018-03-13')).opportunity(at('2018-03-14'), 100).won(at('2018-03-20'));
+    const correct = (correctedEventId: string, from: string, to: string) =>
+      lead.fact('OccurredAtCorrected', at('2018-03-21'), {
+        correctedEventId,
+        old: new Date(at(from)).toISOString(),
+        new: new Date(at(to)).toISOString(),
+      });
+    correct(told, '2018-03-11', '2018-03-01');
+    expect((await report('sales-cycle')).total.won.mean).toBe(10);
+    correct(called, '2018-03-12', '2018-03-08');
+    expect((await report('sales-cycle')).total.won.mean).toBe(12);
+  });
+
   it('move a deal change and an act to their new time', async () => {
     const lead = opened(1_000_000, { dealStage: 'meeting_booked' });
     const change = dealFact(lead, 'DealStageChanged', at('2018-04-10'), { from: 'meeting_booked', to: 'demo' });
