@@ -18,6 +18,7 @@ import { parseSettings } from '#libs/platform/src/settings.js';
 import { PolicyBook } from '#libs/policy/src/policy-book.js';
 import { masterKeyOf } from '#libs/privacy/src/master-key.js';
 import { REPORT_NAMES } from '#libs/read-models/src/reports.js';
+import { compareAsOf } from './oracle/as-of-answers.js';
 import { scoringInForceOf } from './support/company-history.js';
 import { FROM_SOURCES } from './support/ledger-here.js';
 
@@ -75,6 +76,17 @@ describe('a simulated history', () => {
     expect(recorded.at(-1)).toBeLessThanOrEqual(UNTIL_MS);
     expect(recorded.at(-1)).toBeGreaterThan(UNTIL_MS - 2 * DAY_MS);
   });
+
+  it('is answered about any instant of it as it was then', async () => {
+    const log = await EmbeddedLog.open({ dir: join(home, 'first', 'log'), clock: new SystemClock() });
+    try {
+      const { answers, differences, refused } = await compareAsOf(log, 3, 7);
+      expect(differences).toEqual([]);
+      expect([answers > 100, refused]).toEqual([true, 0]);
+    } finally {
+      await log.close();
+    }
+  }, 240_000);
 
   it('breaks and keeps its promises as the policies in force make of its facts', async () => {
     const policies = new PolicyBook();

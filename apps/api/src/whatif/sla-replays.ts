@@ -74,7 +74,7 @@ export class SlaReplays {
         datasetPosition: history.position,
       };
     };
-    return this.runs.start({ id, kind: 'sla-replay', name, request: request as unknown as JsonObject, actor }, work);
+    return this.runs.start({ id, kind: 'sla-replay', name, request, actor }, work);
   }
 }
 

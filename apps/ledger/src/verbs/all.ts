@@ -8,6 +8,7 @@ import { keysVerb } from './keys.js';
 import { leadVerb } from './lead.js';
 import { parkedVerb, projectionsVerb, rebuildVerb } from './projections.js';
 import { replayVerb } from './replay.js';
+import { slaReplayVerb } from './sla-replay.js';
 import { start } from './start.js';
 import { tuneVerb } from './tune.js';
 import type { Verb } from './verb.js';
@@ -21,6 +22,7 @@ export const verbs: readonly Verb[] = [
   leadVerb,
   eventsVerb,
   replayVerb,
+  slaReplayVerb,
   tuneVerb,
   projectionsVerb,
   rebuildVerb,
