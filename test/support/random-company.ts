@@ -54,19 +54,19 @@ export class RandomCompany {
     this.#random = seededRandom(seed);
     for (const { stream, type, data } of [...defaultConfigEvents(0), ...defaultScoringEvents(0)])
       this.#configure(stream, type, data);
-    this.#configure('icp-main', 'IcpDrafted', {
+    this.#configure('icp-default', 'IcpDrafted', {
       occurredAt: this.#iso(0),
-      version: 1,
+      version: 2,
       industries: ['software', 'retail'],
       employees: { min: 20, max: 900 },
       minAnnualRevenue: EUR(1_000_000),
-      hardCriteria: this.#chance(0.5) ? ['employees'] : [],
+      hardCriteria: this.#chance(0.7) ? ['employees'] : [],
     });
     for (const party of ['marketing', 'sales'])
-      this.#configure('icp-main', 'IcpApproved', { occurredAt: this.#iso(0), version: 1, party, by: 'x' });
-    this.#configure('icp-main', 'IcpActivated', {
+      this.#configure('icp-default', 'IcpApproved', { occurredAt: this.#iso(0), version: 2, party, by: 'x' });
+    this.#configure('icp-default', 'IcpActivated', {
       occurredAt: this.#iso(0),
-      version: 1,
+      version: 2,
       effectiveFrom: '1970-01-01T00:00:00.000Z',
     });
     this.#changePipeline();
@@ -296,7 +296,8 @@ export class RandomCompany {
       ['IdentifyGoal', { goal: 'faster', challengeCode: this.#pick('slow_quotes', 'errors') }],
       ['AssessIntent', { level: this.#pick('low', 'high'), channel: 'phone' }],
       ['ObserveJourneyStage', { stage: this.#pick('awareness', 'decision') }],
-      ['LinkAccount', { accountId: this.#pick('a1', 'a2', 'a3') }],
+      ['LinkAccount', { accountId: this.#pick('a1', 'a2', 'a2', 'a3') }],
+      ['UnlinkAccount', {}],
       ['UnlinkAccount', {}],
       ['AssessIcpFit', {}],
       ['AnswerQualification', { answers: { budget: { value: this.#pick('yes', 'no', 'unknown'), note: 'x' } } }],

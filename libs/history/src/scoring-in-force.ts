@@ -204,7 +204,7 @@ class LeadReplay {
       if (evaluated === null) this.report.differs(where, 'evaluation', fact.event.type, 'no such step');
       else {
         let start = evaluated;
-        while ((this.history.steps.kind[start]! & STARTS) === 0) start -= 1;
+        while (start > this.#step && (this.history.steps.kind[start]! & STARTS) === 0) start -= 1;
         this.#advance(start);
         const was = this.#scored();
         this.#advance(evaluated + 1);
