@@ -25,8 +25,15 @@ describe('contact, nurture and silence over HTTP', () => {
   let bens: string;
 
   const setClock = (now: string) => ledger.setClock(now);
-  const act = (by: LedgerClient, leadId: string, action: string, body: unknown = {}) =>
-    done(by.command(`/v1/leads/${leadId}/${action}`, body));
+  /** Of the last command: lists and reports are asked for what it did. */
+  let position = '';
+  const act = async (by: LedgerClient, leadId: string, action: string, body: unknown = {}) => {
+    const answer = await done(by.command(`/v1/leads/${leadId}/${action}`, body));
+    ({ position } = answer);
+    return answer;
+  };
+  const seen = (by: LedgerClient, path: string) =>
+    done(by.get(`${path}${path.includes('?') ? '&' : '?'}after=${position}`));
   const refused = async (answer: Promise<Answer>) => {
     const { body, status } = await answer;
     return [status, body.code];
@@ -70,7 +77,7 @@ describe('contact, nurture and silence over HTTP', () => {
       'SlaClockStarted',
     ]);
     await setClock('2026-03-05T10:00:00.000Z');
-    const { items } = await done(rita.get('/v1/sla/breaches?filter[clockType]=contact_cadence'));
+    const { items } = await seen(rita, '/v1/sla/breaches?filter[clockType]=contact_cadence');
     expect(items).toMatchObject([
       { leadId: adas, dueAt: '2026-03-04T10:00:00.000Z', detectionLagS: 0, standing: true },
     ]);
@@ -96,7 +103,7 @@ describe('contact, nurture and silence over HTTP', () => {
       'ContactSequenceExhausted',
     ]);
     expect((await act(rita, adas, 'recycle', giveUp)).state).toBe('RECYCLED');
-    const { items } = await done(rita.get('/v1/sla/clocks?filter[clockType]=recycle_reengagement'));
+    const { items } = await seen(rita, '/v1/sla/clocks?filter[clockType]=recycle_reengagement');
     expect(items).toMatchObject([{ leadId: adas, status: 'running', dueAt: '2026-03-18T10:00:00.000Z' }]);
   });
 
@@ -189,10 +196,10 @@ describe('contact, nurture and silence over HTTP', () => {
     const { version } = await done(ops.command('/v1/config/calendars', { id: 'weekdays', document: weekdays }), 201);
     await done(ops.command(`/v1/config/calendars/weekdays/versions/${version}/activate`));
     expect((await clock()).dueAt).toBe(dueAt);
-    await done(rebase({ clockId }));
+    ({ position } = await done(rebase({ clockId })));
     // Not the Thursday, nor the weekend.
     expect((await clock()).dueAt).toBe('2026-05-25T10:00:00.000Z');
-    const { items } = await done(rita.get('/v1/sla/clocks?filter[clockType]=first_contact'));
+    const { items } = await seen(rita, '/v1/sla/clocks?filter[clockType]=first_contact');
     expect(items).toMatchObject([{ leadId: dora, clockId, dueAt: '2026-05-25T10:00:00.000Z' }]);
   });
 
@@ -208,8 +215,9 @@ describe('contact, nurture and silence over HTTP', () => {
     );
     const evas: string = captured.leadId;
     await act(marketing, evas, 'enrol-in-nurture', { trackId: 'basics', segmentId: 'dach' });
-    const { items: nurtured } = await done(
-      marketing.get('/v1/leads?filter[leadStatus]=nurturing&filter[segment]=dach&filter[grade]=U&filter[band]=cold'),
+    const { items: nurtured } = await seen(
+      marketing,
+      '/v1/leads?filter[leadStatus]=nurturing&filter[segment]=dach&filter[grade]=U&filter[band]=cold',
     );
     expect(nurtured).toMatchObject([{ leadId: evas, nurtureTrackId: 'basics', leadStatus: 'nurturing' }]);
     expect(await refused(marketing.get('/v1/leads?filter[band]=lukewarm'))).toEqual([400, 'VALIDATION_FAILED']);
@@ -238,24 +246,24 @@ describe('contact, nurture and silence over HTTP', () => {
     expect((await told(evas, 'ProposalSent'))[0]?.data.policyWarnings).toEqual(['EP-6', 'PROPOSAL_INCOMPLETE']);
     expect((await done(rita.get(`/v1/leads/${evas}`))).deal.challengesLeftOut).toEqual(['churn']);
 
-    const { rows } = await done(rita.get('/v1/reports/acceptance?by=nurtureTrack'));
+    const { rows } = await seen(rita, '/v1/reports/acceptance?by=nurtureTrack');
     const basics = rows.find((row: { dimensions: object }) => 'basics' === Object.values(row.dimensions)[0]);
     expect(basics.acceptance).toMatchObject({ numerator: 1, denominator: 1 });
-    expect((await done(rita.get(basics.acceptance.drill))).items).toMatchObject([{ leadId: evas }]);
-    const { total } = await done(rita.get('/v1/reports/challenges'));
+    expect((await seen(rita, basics.acceptance.drill)).items).toMatchObject([{ leadId: evas }]);
+    const { total } = await seen(rita, '/v1/reports/challenges');
     expect(total.challenges).toMatchObject([
       { challengeCode: 'churn', leads: { numerator: 1 }, leftOut: { count: 1 } },
     ]);
-    expect(await done(rita.get('/v1/deals?filter[owner]=rita'))).toMatchObject({
+    expect(await seen(rita, '/v1/deals?filter[owner]=rita')).toMatchObject({
       currency: 'EUR',
       items: [{ leadId: evas, stage: 'demo', probability: 0.75, expectedValueMinor: 750_000 }],
     });
-    const byScore = await done(rita.get('/v1/queues/rita?order=score'));
-    const byDue = await done(rita.get('/v1/queues/rita?order=due'));
+    const byScore = await seen(rita, '/v1/queues/rita?order=score');
+    const byDue = await seen(rita, '/v1/queues/rita?order=due');
     expect(byScore.items).toHaveLength(byDue.items.length);
-    expect((await done(rita.get('/v1/reports/health'))).total.qualified.count).toBe(1);
+    expect((await seen(rita, '/v1/reports/health')).total.qualified.count).toBe(1);
 
-    const { items } = await done(rita.get('/v1/leads?limit=1000'));
+    const { items } = await seen(rita, '/v1/leads?limit=1000');
     for (const { leadId, leadStatus } of items)
       expect({ leadId, leadStatus }).toMatchObject({
         leadStatus: (await done(rita.get(`/v1/leads/${leadId}`))).leadStatus,
