@@ -174,9 +174,11 @@ if (executable === null) console.warn('no chromium on PATH: how the pages look i
   }, 120_000);
 
   it('tell how the funnel does, show the leads behind a number, and let nobody in without a key', async () => {
-    const command = async (path: string, body: object): Promise<void> => {
-      const answer = await request(ledger.url).post(path).set('authorization', `Bearer ${ADMIN_KEY}`).send(body);
+    const key = `Bearer ${ADMIN_KEY}`;
+    const command = async (path: string, body: object): Promise<string> => {
+      const answer = await request(ledger.url).post(path).set('authorization', key).send(body);
       expect([path, answer.body.code, answer.status < 300]).toEqual([path, undefined, true]);
+      return answer.body.position;
     };
     const leadIds = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
     for (const leadId of leadIds) {
@@ -190,7 +192,8 @@ if (executable === null) console.warn('no chromium on PATH: how the pages look i
         interest: { kind: 'active' },
       });
     }
-    await command(`/v1/leads/${leadIds[0]}/mark-mql`, { reason: 'fits' });
+    const position = await command(`/v1/leads/${leadIds[0]}/mark-mql`, { reason: 'fits' });
+    await request(ledger.url).get(`/v1/leads?after=${position}`).set('authorization', key).expect(200);
     for (const { name, context, width } of sizes()) {
       const page = await context.newPage();
       await page.goto(ledger.url);
