@@ -658,9 +658,11 @@ export class LeadClocks {
    * @param moveId of the move that does it; 0: a fact does
    */
   #endUnpromised(clockType: ClockTypeName, atMs: number, nowMs: number, isSince = false, moveId = 0): void {
-    for (const one of this.#clocks) {
-      if (one.recorded !== null || one.clockType !== clockType || one.candidate === null) continue;
+    const unpromised = this.#clocks.filter((one) => one.recorded === null && one.clockType === clockType);
+    // A fact keeps the latest promise of its kind; what cancels ends all of them.
+    for (const one of Number.isNaN(atMs) ? unpromised : unpromised.slice(-1)) {
       const { candidate } = one;
+      if (candidate === null) continue;
       const wasOpen = candidate.isOpen;
       if (Number.isNaN(atMs)) candidate.cancel(nowMs);
       else if (!isSince || atMs >= candidate.startedAtMs)

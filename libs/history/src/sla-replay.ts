@@ -87,8 +87,8 @@ export interface SlaDifference {
 }
 
 const EXAMPLES = 20;
-/** So many leads between two looks at whether somebody has cancelled. */
-const SLICE = 2_000;
+/** So many leads, a few ms, between two turns of everybody else. */
+const SLICE = 250;
 
 /** Gives the event loop its turn now and then. `pause` throws to end the run. */
 export async function replaySla(
