@@ -11,11 +11,13 @@ import { scopeOf, type ReplayRequest } from '#libs/history/src/replay.js';
 import { SEGMENT_DIMENSIONS, STEP, STEP_MASK, type ScoringHistory } from '#libs/history/src/scoring-history.js';
 import { generatedHistory } from '../support/generated-history.js';
 import { median } from './median.js';
+import { replayInSql } from './replay-in-sql.js';
 
 /** Some 10 steps a lead: ten million. */
 const LEADS = 1_000_000;
 const RUNS = 5;
 const SAMPLE = 20_000;
+const IN_SQL = 100_000;
 const model = compileModel(defaultModel, { modelId: 'default', version: 1 });
 const request: ReplayRequest = {
   candidates: [{ name: 'default', model }],
@@ -62,6 +64,14 @@ export const bench = {
       `${(exactMs / sampled / perStep).toFixed(0)} × the replay`,
     );
     line('parsing and folding JSON', jsonMs, sampled, `${(jsonMs / sampled / perStep).toFixed(0)} × the replay`);
+
+    const inSql = Math.min(leads, IN_SQL);
+    const { cpuMs: sqlMs, flagged } = await replayInSql(history, replayModel(model, history), inSql);
+    kernel(0, inSql, { fromS: 0, toS: 4e9, asOfS: 4e9 }, out);
+    const ours = out.crossedAtS.subarray(0, inSql).reduce((sum, atS) => sum + (atS === 0 ? 0 : 1), 0);
+    if (flagged !== ours) throw new Error(`SQL flags ${flagged} leads, the replay ${ours}`);
+    const asked = history.leads.firstStep[inSql]!;
+    line('the same question in DuckDB SQL', sqlMs, asked, `${(sqlMs / asked / perStep).toFixed(0)} × the replay`);
 
     const wallMs = await wholeRuns(history);
     console.log(`two threads for one             ${(wallMs[1]! / wallMs[0]!).toFixed(2)} of the time (wall)`);
