@@ -135,7 +135,8 @@ export async function balanceReport(view: ReadView, params: ReportParams, contex
   // A week in which nothing came is what continuity is about, so it has a row as well.
   const lastMs = Math.min(params.asOfMs, (params.toMs ?? Infinity) - 1);
   if (params.by.length === 0 && (lastMs - firstMs) / DAY_MS < 7 * MOST_FILLED) {
-    for (let atMs = firstMs; atMs <= lastMs; atMs += DAY_MS) groups.of(NO_DIMS, atMs);
+    // Where clocks go forward a day is shorter than a day.
+    for (let atMs = firstMs; atMs <= lastMs; atMs += DAY_MS / 2) groups.of(NO_DIMS, atMs);
     if (firstMs <= lastMs) groups.of(NO_DIMS, lastMs);
   }
   const stages = new StagePolicies(context.policies, params.asOfMs);

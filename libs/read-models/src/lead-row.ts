@@ -39,6 +39,7 @@ import {
 } from './deal-history.js';
 
 import {
+  enteredMsOf,
   firstEnteredMs,
   hasMerges,
   loadMerges,
@@ -331,7 +332,7 @@ export const isOnHold = (row: LeadRow): boolean => row.holds.some((hold) => hold
 /** Time on hold inside a completed visit (7.4 `active` = gross minus this). */
 export function holdMsOf(row: LeadRow, index: number): number {
   if (row.holds.length === 0) return 0;
-  const from = (row.visits[index] as Visit).enteredMs;
+  const from = enteredMsOf(row, index);
   const to = exitedMs(row, index);
   if (to === null) return 0;
   let sum = 0;

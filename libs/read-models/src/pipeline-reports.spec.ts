@@ -639,6 +639,12 @@ describe('pipeline balance and flow (7.23)', () => {
     expect(total.newLeads.count).toBe(3);
   });
 
+  it('shows the day of 23 hours on which the clocks go forward', async () => {
+    past.lead().captured(at('2018-03-24 22:30'));
+    const { rows } = await report('balance', { tz: 'Europe/Berlin', asOf: '2018-03-26T20:00:00Z', groupBy: 'day' });
+    expect(rows.map(({ dimensions }: Body) => dimensions.period)).toEqual(['2018-03-24', '2018-03-25', '2018-03-26']);
+  });
+
   it('shows the week that has only just begun', async () => {
     past.lead().captured(at('2018-03-01 12:00'));
     // A Monday, earlier in the day than anything came.

@@ -95,11 +95,13 @@ const MISTIMED: ReadonlySet<string> = new Set([
   'ContactAttempted',
   'ContactPersonVerified',
   'ContactSequenceExhausted',
+  'GoalIdentified',
   'LeadDetailsUpdated',
   'LeadResponded',
   'MeetingHeld',
   'NurtureTouchSent',
   'PutOnHold',
+  'RoleIdentified',
 ]);
 const DEAL_STAGES = ['meeting_booked', 'demo', 'quote_development', 'quote_presented', 'negotiation'];
 const CAME_AGAIN = { captureMethod: 'form', interest: { kind: 'passive' } };
