@@ -21,7 +21,7 @@ export interface PastViewsOptions {
 
 /** So many views of the past are in memory at most: a report and its drill lists, or two instants that are compared. */
 const HELD = 2;
-/** So many are kept on the disk; the ones that were not asked for longest go. */
+/** So many are kept on the disk; the ones written longest ago go. */
 const WAYPOINTS = 24;
 const PAGE = 1_000;
 const NEVER_MS = 2 ** 31 - 1;
