@@ -201,6 +201,10 @@ describe('figures as they were known', () => {
     expect((await analyst.call('DELETE', `/v1/replays/${run.id}`)).status).toBe(200);
     expect((await analyst.get(`/v1/replays/${run.id}`)).status).toBe(404);
     expect(await lastOfLeads()).toEqual(before);
+    // Also when the leads have gone on since.
+    await act(`/v1/leads/${cara}/behaviours`, { kind: 'pricing_page' });
+    const later = await replay({ ...asked, position: run.datasetPosition });
+    expect(later.body.resultSha256).toBe(run.resultSha256);
 
     const refusal = async (answer: Promise<{ status: number; body: { code: string; detail: string } }>) => {
       const { body, status: refused } = await answer;
