@@ -39,19 +39,32 @@ export interface Earlier {
 
 /** `earlier`: the columns before this one, of the same rows. */
 export function encodeColumn(column: Column, values: WideColumn, earlier: readonly Earlier[]): EncodedColumn {
-  return values instanceof Uint32Array ? encodeWhole(column, values) : encodeReal(column, values, earlier);
+  return values instanceof Uint32Array ? encodeWhole(column, values, earlier) : encodeReal(column, values, earlier);
 }
 
-function encodeWhole(column: Column, values: Uint32Array): EncodedColumn {
+function encodeWhole(column: Column, values: Uint32Array, earlier: readonly Earlier[]): EncodedColumn {
   if (isConstant(values)) return constant(values[0] ?? 0);
-  if (column.type !== 'u8') {
-    const [start, end] = sampleOf(values);
-    const differences = differencesOf(values.subarray(start, end), values[Math.max(0, start - 1)] as number);
-    if (costOf(differences) < costOf(values.subarray(start, end))) {
-      const base = values[0] as number;
-      return planesOfWhole(differencesOf(values, base), { from: 'before', base });
-    }
+  if (column.type === 'u8') return planesOfWhole(values, {});
+  const [start, end] = sampleOf(values);
+  const sample = values.subarray(start, end);
+  let least = costOf(sample);
+  let best: ColumnForm & { readonly other?: Uint32Array } = {};
+  const beforeIt = costOf(differencesOf(sample, values[Math.max(0, start - 1)] as number));
+  if (beforeIt < least) {
+    least = beforeIt;
+    best = { from: 'before', base: values[0] as number };
   }
+  // Seconds of one event in two columns are mostly the same.
+  for (const [index, { column: known, values: other }] of earlier.entries()) {
+    if (column.type !== 'u32' || known.type !== 'u32' || !(other instanceof Uint32Array)) continue;
+    const cost = costOf(differencesTo(other.subarray(start, end), sample));
+    if (cost >= least) continue;
+    least = cost;
+    best = { from: index, other };
+  }
+  const { other, ...form } = best;
+  if (other !== undefined) return planesOfWhole(differencesTo(other, values), form);
+  if (form.from === 'before') return planesOfWhole(differencesOf(values, form.base ?? 0), form);
   return planesOfWhole(values, {});
 }
 
@@ -64,6 +77,16 @@ function differencesOf(values: Uint32Array, base: number): Uint32Array {
     const difference = (value - before) | 0;
     out[row] = (difference << 1) ^ (difference >> 31);
     before = value;
+  }
+  return out;
+}
+
+/** The same to another column. */
+function differencesTo(other: Uint32Array, values: Uint32Array): Uint32Array {
+  const out = new Uint32Array(values.length);
+  for (let row = 0; row < values.length; row += 1) {
+    const difference = ((values[row] as number) - (other[row] as number)) | 0;
+    out[row] = (difference << 1) ^ (difference >> 31);
   }
   return out;
 }
@@ -225,6 +248,7 @@ export function decodeColumn(
     const numbers = target instanceof Uint32Array ? target.subarray(at, at + rows) : new Uint32Array(rows);
     joinPlanes(planes, width, numbers);
     if (from === 'before') addUp(numbers, form.base ?? 0);
+    else if (from !== undefined) addTo(earlier[from] as ColumnArray, at, numbers);
     if (!(target instanceof Uint32Array)) target.set(numbers, at);
   }
 }
@@ -255,6 +279,13 @@ function addUp(numbers: Uint32Array, base: number): void {
     const number = numbers[row] as number;
     before = (before + ((number >>> 1) ^ -(number & 1))) | 0;
     numbers[row] = before;
+  }
+}
+
+function addTo(other: ColumnArray, at: number, numbers: Uint32Array): void {
+  for (let row = 0; row < numbers.length; row += 1) {
+    const number = numbers[row] as number;
+    numbers[row] = (other[at + row] as number) + ((number >>> 1) ^ -(number & 1));
   }
 }
 

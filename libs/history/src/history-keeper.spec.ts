@@ -30,6 +30,8 @@ const VISITS: Table = {
     { name: 'until', type: 'instant', about: 'Until when.' },
     { name: 'page', type: 'code', dictionary: 'page', about: 'What.' },
     { name: 'count', type: 'u16', about: 'How often.' },
+    { name: 'second', type: 'u32', about: 'When, in seconds.' },
+    { name: 'around', type: 'u32', about: 'Mostly the same.' },
     { name: 'share', type: 'f64', about: 'Of something.' },
   ],
 };
@@ -46,14 +48,16 @@ const visitsEncoder: Encoder = {
   tables: [VISITS],
   encode(event, sink) {
     if (event.type === 'Unreadable') {
-      sink.row(VISITS, sink.leadIndex('nobody'), 0, 0, sink.dictionary('page').codeOf('half told'), 0, 0);
+      sink.row(VISITS, sink.leadIndex('nobody'), 0, 0, sink.dictionary('page').codeOf('half told'), 0, 0, 0, 0);
       throw new Error('cannot be read');
     }
     if (event.type !== 'Visited') return;
     const { count, page, share, until } = event.data as { page: string; count: number; share: number; until?: number };
     const lead = sink.leadIndex(event.stream.slice('lead-'.length));
     const code = sink.dictionary('page').codeOf(page);
-    sink.row(VISITS, lead, event.recordedAtMs, until ?? NaN, code, count, share);
+    const second = (count * 2_654_435_761) >>> 0;
+    const around = count % 9 === 0 ? 0xffffffff - second : (second + (count % 3)) >>> 0;
+    sink.row(VISITS, lead, event.recordedAtMs, until ?? NaN, code, count, second, around, share);
   },
 };
 /** Remembers the event before, and asks the log where it remembers none of the lead. */
