@@ -5,7 +5,8 @@ import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type R
 import { HANDOFF_OUTCOMES, type HandoffOutcome, type LeadRow } from './lead-row.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
+import { factValue, orNull } from './fact-row.js';
+import { leadOfKey, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** One fact per handoff that stands, by the UTC day it was offered. Its team and owner are those it was offered to. */

@@ -8,7 +8,8 @@ import { notesOf } from './lead-notes.js';
 import { enteredMsOf } from './merges.js';
 import { share } from './money.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { factValue, orNull, scanFacts } from './scan.js';
+import { factValue, orNull } from './fact-row.js';
+import { scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 import { absorb, type Tally, weightOf } from './tally.js';
 

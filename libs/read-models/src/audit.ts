@@ -13,7 +13,8 @@ import {
 import { Page, type Place } from './paging.js';
 import { PATH_TABLE } from './path.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { parseFact, readRows } from './scan.js';
+import { parseFact } from './fact-row.js';
+import { readRows } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** What sales ops looks for in transitions (spec §8.2). */

@@ -9,7 +9,8 @@ import type { LeadRow } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { factValue, scanFacts } from './scan.js';
+import { factValue } from './fact-row.js';
+import { scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** One fact per lead that told a challenge or looked at content with a topic, by the UTC day of the last of these. */

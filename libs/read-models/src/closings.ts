@@ -12,7 +12,8 @@ import {
 } from './lead-row.js';
 import { enteredMsOf } from './merges.js';
 import type { ReportParams } from './report-params.js';
-import { factValue, leadOfKey, orNull, scanFacts } from './scan.js';
+import { factValue, orNull } from './fact-row.js';
+import { leadOfKey, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**

@@ -6,7 +6,8 @@ import type { LeadRow, Visit } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
 import { enteredMsOf } from './merges.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { factValue, scanFacts } from './scan.js';
+import { factValue } from './fact-row.js';
+import { scanFacts } from './scan.js';
 import { pipelinesAt, StagePolicies } from './stage-policies.js';
 import type { ReadView } from './store/read-store.js';
 

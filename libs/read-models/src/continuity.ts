@@ -9,7 +9,8 @@ import { notesOf } from './lead-notes.js';
 import { numberOf } from './part-tallies.js';
 import { type Path, type PathVisit, scanPaths } from './path.js';
 import type { ParamSpec, ReportContext, ReportParams } from './report-params.js';
-import { type FactRow, factValue, scanFacts } from './scan.js';
+import { type FactRow, factValue } from './fact-row.js';
+import { scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 import { Values } from './values.js';
 

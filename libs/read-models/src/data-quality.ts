@@ -9,7 +9,8 @@ import { notesOf } from './lead-notes.js';
 import { KNOWN_FIELDS, type KnownField } from './lead-profile.js';
 import { firstEnteredMs } from './merges.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { type FactRow, factValue, openPart, OPEN_PARTS, orNull, scanFacts } from './scan.js';
+import { type FactRow, factValue, orNull } from './fact-row.js';
+import { openPart, OPEN_PARTS, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** One fact per lead that is not at rest, by the day it began. */

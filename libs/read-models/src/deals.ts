@@ -5,7 +5,8 @@ import { dimensionFilter, type Groups } from './grouping.js';
 import { closedMsOf, DEAL_CLOSINGS, type Deal, holdEndMs, type LeadRow, type Money, type Visit } from './lead-row.js';
 import { notesOf } from './lead-notes.js';
 import type { ReportParams } from './report-params.js';
-import { factValue, leadOfKey, openPart, orNull, scanFacts } from './scan.js';
+import { factValue, orNull } from './fact-row.js';
+import { leadOfKey, openPart, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**

@@ -5,7 +5,8 @@ import { type LeadListItem, leadListItem } from './lead-list.js';
 import type { LeadRow } from './lead-row.js';
 import { Page, type Place } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { factValue, leadOfKey, readRows, scanFacts } from './scan.js';
+import { factValue } from './fact-row.js';
+import { leadOfKey, readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /** Open suspicions; both leads' present state is looked up when they are listed. */

@@ -9,7 +9,8 @@ import { rowStatus } from './lead-standing.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { loadMarks, packMarks, type PackedMarks, type PathMarks } from './path-marks.js';
 import type { ReportParams } from './report-params.js';
-import { factValue, type FactRow, scanFacts } from './scan.js';
+import { factValue, type FactRow } from './fact-row.js';
+import { scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**

@@ -9,7 +9,8 @@ import { dimensionFilter } from './grouping.js';
 import { holdEndMs, type LeadRow, stateIndex, type Visit } from './lead-row.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import type { ReportParams } from './report-params.js';
-import { type FactRow, factValue, openPart, orNull, ownText, scanDecoded } from './scan.js';
+import { type FactRow, factValue, orNull } from './fact-row.js';
+import { openPart, ownText, scanDecoded } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**

@@ -4,7 +4,8 @@ import { leadListItem, type LeadListItem } from './lead-list.js';
 import { CLOCK_TYPE_NAMES, type LeadRow } from './lead-row.js';
 import { Page, type Place } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { leadOfKey, orNull, parseFact, readRows } from './scan.js';
+import { orNull, parseFact } from './fact-row.js';
+import { leadOfKey, readRows } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 import { ofPart, QUEUE_TABLE, WORK_KINDS, type WorkKind } from './work.js';
 

@@ -1,5 +1,5 @@
 import { nextReading, numberOf } from './part-tallies.js';
-import type { FactRow } from './scan.js';
+import { type FactRow } from './fact-row.js';
 import type { PartVersion, ReadView } from './store/read-store.js';
 
 /** The facts of a partition as somebody has just read them. */

@@ -8,7 +8,8 @@ import { notesOf } from './lead-notes.js';
 import { enteredMsOf, firstEnteredMs } from './merges.js';
 import { invalidParameter } from './report-error.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { type FactRow, factValue, orNull, ownText, scanFacts } from './scan.js';
+import { type FactRow, factValue, orNull } from './fact-row.js';
+import { ownText, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 import type { Tally } from './tally.js';
 

@@ -6,7 +6,8 @@ import { type CountFigure, dimensionFilter, drillLinks, Groups, inPeriod, type R
 import { type Clock, CLOCK_STATUSES, CLOCK_TYPE_NAMES, type ClockStatus, type LeadRow, nextDueMs } from './lead-row.js';
 import { Page, type Place } from './paging.js';
 import type { ParamSpec, ReportParams } from './report-params.js';
-import { factValue, type FactRow, leadOfKey, orNull, readRows, scanFacts } from './scan.js';
+import { factValue, type FactRow, orNull } from './fact-row.js';
+import { leadOfKey, readRows, scanFacts } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 import { Values } from './values.js';
 

@@ -4,7 +4,8 @@ import type { Fact } from '#libs/projections/src/projection.js';
 import { dimensionText } from './dimensions.js';
 import { type Clock, CLOCK_TYPE_NAMES, type LeadRow } from './lead-row.js';
 import { presentStanding } from './lead-standing.js';
-import { factValue, leadOfKey, parseFact } from './scan.js';
+import { factValue, parseFact } from './fact-row.js';
+import { leadOfKey } from './scan.js';
 import type { ReadView } from './store/read-store.js';
 
 /**
