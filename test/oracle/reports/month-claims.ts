@@ -65,8 +65,8 @@ export async function velocityClaim({
 export async function qualifiedClaim(claimed: Claimed): Promise<void> {
   const { asOfMs, drill, leads, period, question, report } = claimed;
   const { basis, mode, tz } = question;
-  const isOpen = ['SQL', 'OPPORTUNITY'];
-  const open = leads.filter((lead) => isOpen.includes(visitsBy(lead, asOfMs).at(-1)?.state ?? ''));
+  const isOpen = new Set(['SQL', 'OPPORTUNITY']);
+  const open = leads.filter((lead) => isOpen.has(visitsBy(lead, asOfMs).at(-1)?.state ?? ''));
   const qualified = leads.flatMap((lead) =>
     unitsOf(lead, { asOfMs, choices: { basis } }).flatMap((unit) => {
       const atMs = reached(unit, 'SQL', mode);
@@ -100,8 +100,8 @@ export async function revenueClaim({ asOfMs, drill, leads, period, question: { t
     const here = sales.filter((sale) => sale.amount?.currency === currency && monthOf(sale) === month);
     return { here, deals: here.length, amountMinor: here.reduce((sum, { amount }) => sum + amount.amountMinor, 0) };
   };
-  const labels = rows.map((row: Any) => row.dimensions.period);
-  for (const sale of sales) same(labels.includes(monthOf(sale)), true, `revenue row of ${monthOf(sale)}`);
+  const labels = new Set(rows.map((row: Any) => row.dimensions.period));
+  for (const sale of sales) same(labels.has(monthOf(sale)), true, `revenue row of ${monthOf(sale)}`);
   for (const { currencies, dimensions } of rows) {
     const sold = sales.filter((sale) => sale.amount !== null && monthOf(sale) === dimensions.period);
     for (const { amount } of sold)
