@@ -26,7 +26,7 @@ export interface EncodedColumn {
 export type WideColumn = Uint32Array | Float64Array;
 export const isWhole = ({ type }: Column): boolean => type !== 'instant' && type !== 'f64';
 export const widened = (column: Column, values: ColumnArray): WideColumn =>
-  isWhole(column) ? Uint32Array.from(values) : Float64Array.from(values);
+  isWhole(column) ? new Uint32Array(values) : new Float64Array(values);
 
 /** Rows that decide which prediction is taken. */
 const SAMPLE = 2048;
@@ -52,11 +52,12 @@ function encodeWhole(column: Column, values: Uint32Array, earlier: readonly Earl
   const beforeIt = costOf(differencesOf(sample, values[Math.max(0, start - 1)] as number));
   if (beforeIt < least) {
     least = beforeIt;
-    best = { from: 'before', base: values[0] as number };
+    best = { from: 'before', base: values[0] ?? 0 };
   }
   // Seconds of one event in two columns are mostly the same.
   for (const [index, { column: known, values: other }] of earlier.entries()) {
-    if (column.type !== 'u32' || known.type !== 'u32' || !(other instanceof Uint32Array)) continue;
+    const isAlike = known.type === column.type && (column.type === 'u32' || column.type === 'lead');
+    if (!isAlike || !(other instanceof Uint32Array)) continue;
     const cost = costOf(differencesTo(other.subarray(start, end), sample));
     if (cost >= least) continue;
     least = cost;
@@ -112,7 +113,8 @@ function encodeReal(column: Column, values: Float64Array, earlier: readonly Earl
     if (Number.isNaN(value)) hasGaps = true;
     else if (!Number.isInteger(value) || value > EXACT || value < -EXACT) isExact = false;
   }
-  if (isConstant(values)) return constant(values[0] ?? 0);
+  // JSON knows no infinity.
+  if (isConstant(values) && Math.abs(values[0] ?? 0) !== Infinity) return constant(values[0] ?? 0);
   if (!isExact) return { form: { width: 0 }, planes: ieeePlanes(values) };
   const gaps = hasGaps ? { gaps: true as const } : {};
   const [start, end] = sampleOf(values);
@@ -125,9 +127,12 @@ function encodeReal(column: Column, values: Float64Array, earlier: readonly Earl
       best = from;
     }
   }
+  const numbers = residuals(values, best, hasGaps, 0, values.length);
+  // Beyond the sample the other column may be too far away for a difference to be exact.
+  if (best.other !== undefined && !isExactly(numbers)) return encodeReal(column, values, []);
   const { from, base } = best;
   const form = { ...(from === undefined ? {} : { from }), ...(base === 0 ? {} : { base }), ...gaps };
-  return planesOfReal(residuals(values, best, hasGaps, 0, values.length), form);
+  return planesOfReal(numbers, form);
 }
 
 interface Differences {
@@ -174,10 +179,15 @@ function residuals(
   return out;
 }
 
+function isExactly(numbers: Float64Array): boolean {
+  for (const number of numbers) if (number >= 2 ** 53) return false;
+  return true;
+}
+
 function planesOfReal(numbers: Float64Array, form: ColumnForm): EncodedColumn {
   let high = 0;
   for (const number of numbers) if (number > high) high = number;
-  if (high < 2 ** 32) return planesOfWhole(Uint32Array.from(numbers), form);
+  if (high < 2 ** 32) return planesOfWhole(new Uint32Array(numbers), form);
   let width = 5;
   while (high >= 2 ** (8 * width)) width += 1;
   const rows = numbers.length;

@@ -19,6 +19,12 @@ export class GrowingTables implements RowSink, HistoryTables {
   readonly #rows = new Map<string, GrowingRows>();
   /** By the description itself: a look-up by identity is what each row costs. */
   readonly #byTable = new Map<Table, GrowingRows>();
+  readonly #spine: GrowingRows | null;
+
+  /** `spine`: rows remember which of its rows was the last before them. */
+  constructor(spine: Table | null = null) {
+    this.#spine = spine === null ? null : this.rowsOf(spine);
+  }
 
   get leadIds(): readonly string[] {
     return this.leads.ids();
@@ -39,7 +45,7 @@ export class GrowingTables implements RowSink, HistoryTables {
   }
 
   row(table: Table, ...values: number[]): void {
-    (this.#byTable.get(table) ?? this.rowsOf(table)).add(values);
+    (this.#byTable.get(table) ?? this.rowsOf(table)).add(values, this.#spine === null ? 0 : this.#spine.end);
   }
 
   rowsOf(table: Table): GrowingRows {
@@ -99,14 +105,17 @@ export class GrowingRows {
   end = 0;
   readonly #limits: Float64Array;
   #values: Float64Array;
+  /** Rows that the spine had when each was added. */
+  #events: Float64Array;
 
   constructor(private readonly table: Table) {
     this.#limits = Float64Array.from(table.columns.map(limitOf));
     this.#values = new Float64Array(table.columns.length * 256);
+    this.#events = new Float64Array(256);
   }
 
   /** TypeError when a value is none of its column's. */
-  add(values: readonly number[]): void {
+  add(values: readonly number[], events: number): void {
     const limits = this.#limits;
     const width = limits.length;
     if (values.length !== width)
@@ -123,6 +132,7 @@ export class GrowingRows {
       // No negative zero: a file would not give it back.
       all[at + column] = value + 0;
     }
+    this.#events[this.end - this.begin] = events;
     this.end += 1;
   }
 
@@ -137,6 +147,14 @@ export class GrowingRows {
     return values;
   }
 
+  /** Which row of the spine each of the rows [from, to) belongs to, counted from its row `first`. */
+  events(from: number, to: number, first: number): Uint32Array {
+    const rows = new Uint32Array(to - from);
+    for (let row = 0, at = from - this.begin; row < rows.length; row += 1, at += 1)
+      rows[row] = Math.max(0, (this.#events[at] as number) - 1 - first);
+    return rows;
+  }
+
   truncate(end: number): void {
     this.end = Math.min(this.end, Math.max(this.begin, end));
   }
@@ -145,6 +163,7 @@ export class GrowingRows {
     const width = this.#limits.length;
     const to = Math.min(this.end, end);
     this.#values.copyWithin(0, (to - this.begin) * width, (this.end - this.begin) * width);
+    this.#events.copyWithin(0, to - this.begin, this.end - this.begin);
     this.begin = to;
     // What is written again and again is not made to grow again each time.
     const needed = Math.max(KEPT_ROWS, 2 * (this.end - this.begin)) * width;
@@ -155,6 +174,9 @@ export class GrowingRows {
     const values = new Float64Array(length);
     values.set(this.#values.subarray(0, Math.min(length, (this.end - this.begin) * this.#limits.length)));
     this.#values = values;
+    const events = new Float64Array(length / this.#limits.length);
+    events.set(this.#events.subarray(0, Math.min(events.length, this.end - this.begin)));
+    this.#events = events;
   }
 }
 

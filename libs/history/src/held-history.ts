@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Position } from '#libs/event-log/src/event-log.js';
 import type { Extent, GrowingTables } from './growing-tables.js';
-import { readTable, rowsIn, type SegmentFile, SegmentUnreadable } from './segment-file.js';
+import { readTable, rowsIn, type SegmentFile, SegmentUnreadable, Spines } from './segment-file.js';
 import { dictionariesOf, type SentTables } from './sent-tables.js';
 import type { Columns, Dictionary, HistoryTables, Table } from './table.js';
 
@@ -13,6 +13,7 @@ export class HeldHistory {
   constructor(
     readonly position: Position | null,
     readonly tables: readonly Table[],
+    private readonly spine: Table,
     private readonly segments: readonly SegmentFile[],
     private readonly names: GrowingTables,
     private readonly extent: Extent,
@@ -48,7 +49,9 @@ export class HeldHistory {
   read(tables: readonly Table[] = this.tables): Promise<HistoryTables> {
     return this.#watched(async () => {
       const read = new Map<string, Columns>();
-      for (const table of tables) read.set(table.name, await readTable(this.segments, table, this.#tailOf(table)));
+      const spines = new Spines(this.spine);
+      for (const table of tables)
+        read.set(table.name, await readTable(this.segments, table, spines, this.#tailOf(table)));
       return new ReadTables(this.position, this.names, this.extent.leads, read);
     });
   }
@@ -71,7 +74,7 @@ export class HeldHistory {
   async *pieces(table: Table): AsyncGenerator<Columns> {
     for (const segment of this.segments) {
       const rows = rowsIn(segment, table);
-      if (rows > 0) yield await this.#watched(() => readTable([segment], table));
+      if (rows > 0) yield await this.#watched(() => readTable([segment], table, new Spines(this.spine)));
     }
     const tail = this.#tailOf(table);
     if (tail.rows > 0) yield tail;
@@ -144,7 +147,7 @@ export class HistoryDigest {
     }
     known.rows += rows;
     for (const [index, values] of columns.entries()) {
-      const wide = values instanceof Float64Array ? values : Uint32Array.from(values);
+      const wide = values instanceof Float64Array ? values : new Uint32Array(values);
       // Not of shared memory, which a hash does not take.
       known.columns[index]?.update(Buffer.from(new Uint8Array(wide.buffer, wide.byteOffset, wide.byteLength)));
     }

@@ -9,11 +9,13 @@ import { HeldHistory } from './held-history.js';
 import {
   type NewRows,
   type NewSegment,
+  readEvents,
   readSegment,
   readTable,
   type SegmentFile,
   segmentName,
   SegmentUnreadable,
+  Spines,
   stretchOf,
   syncDirectory,
   writeSegment,
@@ -22,6 +24,7 @@ import type { Column, ColumnArray, HistoryTables, RowSink, Table } from './table
 
 export interface HistoryStoreOptions {
   readonly directory: string;
+  /** The first one has a row for each event before any other table has (`spine.ts`). */
   readonly tables: readonly Table[];
   /** Of whatever makes the rows: segments written by another version are not used. */
   readonly encodingVersion: number;
@@ -68,7 +71,8 @@ export class HistoryStore {
   readonly #options: HistoryStoreOptions;
   readonly #schema: string;
   /** All leads and dictionaries, and the rows that no segment holds. */
-  #tail = new GrowingTables();
+  #tail: GrowingTables;
+  readonly #spine: Table;
   #segments: SegmentFile[] = [];
   /** How much of the tail counts: what was added after the last `advance` is not yet anybody's. */
   #advanced: Extent = NOTHING;
@@ -86,6 +90,8 @@ export class HistoryStore {
 
   private constructor(options: HistoryStoreOptions) {
     this.#options = options;
+    this.#spine = options.tables[0] as Table;
+    this.#tail = new GrowingTables(this.#spine);
     this.#schema = schemaDigest(options.tables, options.encodingVersion);
   }
 
@@ -158,6 +164,7 @@ export class HistoryStore {
     const held = new HeldHistory(
       this.#tail.position,
       this.#options.tables,
+      this.#spine,
       [...this.#segments],
       this.#tail,
       this.#advanced,
@@ -281,7 +288,7 @@ export class HistoryStore {
     this.#pendingEvents = 0;
     this.#log = null;
     // Whoever holds the former one goes on reading it.
-    this.#tail = new GrowingTables();
+    this.#tail = new GrowingTables(this.#spine);
   }
 
   async #remove(segments: readonly SegmentFile[]): Promise<void> {
@@ -312,11 +319,15 @@ export class HistoryStore {
       events,
       leads: { first: written.leads, ...leads.pack(written.leads, extent.leads) },
       dictionaries,
+      spine: this.#spine,
       tables: this.#options.tables.map((table): NewRows => {
         const rows = this.#tail.rowsOf(table);
         const { begin } = rows;
         const end = extent.rows.get(table.name) ?? 0;
-        return { table, rows: Math.max(0, end - begin), column: (index) => rows.column(index, begin, end) };
+        const column = (index: number) => rows.column(index, begin, end);
+        const first = this.#tail.rowsOf(this.#spine).begin;
+        const events = table === this.#spine ? {} : { events: () => rows.events(begin, end, first) };
+        return { table, rows: Math.max(0, end - begin), column, ...events };
       }),
     };
   }
@@ -355,6 +366,7 @@ export class HistoryStore {
       }
     }
     const { tables } = this.#options;
+    const spine = this.#spine;
     return {
       schema: this.#schema,
       log: first.log,
@@ -366,13 +378,17 @@ export class HistoryStore {
         ...this.#tail.leads.pack(first.leads.first, last.leads.first + last.leads.count),
       },
       dictionaries,
+      spine,
       tables: (async function* (): AsyncGenerator<NewRows> {
+        const spines = new Spines(spine);
         for (const table of tables) {
-          const { columns, rows } = await readTable(parts, table);
+          const { columns, rows } = await readTable(parts, table, spines);
+          const events = await readEvents(parts, table, spine);
           yield {
             table,
             rows,
             column: (index) => widened(table.columns[index] as Column, columns[index] as ColumnArray),
+            ...(events === undefined ? {} : { events: () => events }),
           };
         }
       })(),

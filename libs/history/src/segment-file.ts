@@ -8,18 +8,20 @@ import { type ColumnForm, decodeColumn, type Earlier, encodeColumn, type WideCol
 import type { DictionaryValue } from './dictionaries.js';
 import { type GrowingTables, highestCode, newColumn } from './growing-tables.js';
 import type { LeadIndex } from './lead-index.js';
-import type { ColumnArray, Columns, Table } from './table.js';
+import { hintsOf, spineColumnsOf } from './spine.js';
+import type { Column, ColumnArray, Columns, Table } from './table.js';
 
 /**
  * One stretch of the history: magic, length and SHA-256 of the header, header (JSON), sections (leads, dictionaries, one a table) as
  * the header lists them, each with its SHA-256. The number in the magic is the version of this layout: any other is not read.
  */
-const MAGIC = Buffer.from('LLHIST01');
+const MAGIC = Buffer.from('LLHIST02');
 const FIXED = MAGIC.length + 4 + 32;
 const BEGINNING = '0'.repeat(16);
 const EXTENSION = '.history';
 /** Level 6 takes a third more time for a hundredth less room. */
 const LEVEL = 4;
+const EVENT: Column = { name: 'event', type: 'u32', about: '' };
 
 interface Section {
   readonly offset: number;
@@ -45,14 +47,18 @@ export interface SegmentHeader {
 
 export interface TableSection extends Section {
   readonly rows: number;
+  /** Before the columns: which event's row of the spine each row belongs to. */
+  readonly events?: ColumnForm & { readonly length: number };
   /** In the order of the description; `length`: compressed bytes, `high`: the highest code. */
   readonly columns: readonly (ColumnForm & { readonly length: number; readonly high?: number })[];
 }
 
+/** One table of the segment is its spine: `hintsOf`. */
 export interface NewSegment extends Pick<SegmentHeader, 'schema' | 'log' | 'from' | 'to' | 'events'> {
   readonly leads: { readonly first: number } & ReturnType<LeadIndex['pack']>;
   readonly dictionaries: Readonly<Record<string, { first: number; values: readonly DictionaryValue[] }>>;
   /** One after the other, each asked for when the one before is done. */
+  readonly spine: Table;
   readonly tables: AsyncIterable<NewRows> | Iterable<NewRows>;
 }
 
@@ -60,6 +66,8 @@ export interface NewRows {
   readonly table: Table;
   readonly rows: number;
   readonly column: (index: number) => WideColumn;
+  /** Which row of the spine, of this segment, each row belongs to; absent: the spine's own. */
+  readonly events?: () => Uint32Array;
 }
 
 export interface SegmentFile {
@@ -130,23 +138,35 @@ export async function writeSegment(directory: string, segment: NewSegment): Prom
   };
 
   const tables: Record<string, TableSection> = {};
-  for await (const { table, rows, column } of segment.tables) {
+  let spine: WideColumn[] = [];
+  for await (const { column, events: eventsOf, rows, table } of segment.tables) {
     if (rows === 0) continue;
-    const earlier: Earlier[] = [];
-    const forms: (ColumnForm & { readonly high?: number })[] = [];
     const contents: Promise<Buffer>[] = [];
+    const write = (planes: Uint8Array): void => {
+      contents.push(planes.length === 0 ? Promise.resolve(Buffer.alloc(0)) : deflated(planes, { level: LEVEL }));
+    };
+    const belongs = spine.length === 0 ? undefined : eventsOf?.();
+    const earlier: Earlier[] = belongs === undefined ? [] : hintsOf(segment.spine, spine, belongs);
+    const belonging = belongs === undefined ? null : encodeColumn(EVENT, belongs, []);
+    if (belonging !== null) write(belonging.planes);
+    const forms: (ColumnForm & { readonly high?: number })[] = [];
+    const contentsOfTable: WideColumn[] = [];
     for (const [index, description] of table.columns.entries()) {
       const content = column(index);
       const { form, planes } = encodeColumn(description, content, earlier);
       earlier.push({ column: description, values: content });
+      contentsOfTable.push(content);
       forms.push(description.type === 'code' ? { ...form, high: highestCode(description, content) } : form);
-      contents.push(planes.length === 0 ? Promise.resolve(Buffer.alloc(0)) : deflated(planes, { level: LEVEL }));
+      write(planes);
       // A long column takes some milliseconds: others get their turn.
       await contents.at(-1);
     }
+    if (table.name === segment.spine.name) spine = contentsOfTable;
     const bytes = await Promise.all(contents);
-    const columns = forms.map((form, index) => ({ ...form, length: (bytes[index] as Buffer).length }));
-    tables[table.name] = { ...add(bytes), rows, columns };
+    const first = belonging === null ? 0 : 1;
+    const columns = forms.map((form, index) => ({ ...form, length: (bytes[first + index] as Buffer).length }));
+    const events = belonging === null ? {} : { events: { ...belonging.form, length: (bytes[0] as Buffer).length } };
+    tables[table.name] = { ...add(bytes), rows, ...events, columns };
   }
 
   const header: SegmentHeader = { schema, log, from, to, events, leads, dictionaries, tables };
@@ -217,8 +237,30 @@ export async function readSegment(
 
 export const rowsIn = ({ header }: SegmentFile, table: Table): number => header.tables[table.name]?.rows ?? 0;
 
+/** Of segments that are read for several tables: what is in their spines. */
+export class Spines {
+  readonly #columns = new Map<string, Promise<readonly ColumnArray[]>>();
+
+  constructor(readonly table: Table) {}
+
+  columnsOf(segment: SegmentFile): Promise<readonly ColumnArray[]> {
+    let columns = this.#columns.get(segment.path);
+    if (columns === undefined) {
+      const wanted = Math.max(0, ...spineColumnsOf(this.table)) + 1;
+      columns = readRows(segment, this.table, this, wanted).then((rows) => rows?.columns ?? []);
+      this.#columns.set(segment.path, columns);
+    }
+    return columns;
+  }
+}
+
 /** One table's rows of these segments, and those after them. */
-export async function readTable(segments: readonly SegmentFile[], table: Table, after?: Columns): Promise<Columns> {
+export async function readTable(
+  segments: readonly SegmentFile[],
+  table: Table,
+  spines: Spines,
+  after?: Columns,
+): Promise<Columns> {
   const inFiles = segments.reduce((sum, segment) => sum + rowsIn(segment, table), 0);
   const rows = inFiles + (after?.rows ?? 0);
   const columns = table.columns.map((column, index) => {
@@ -231,17 +273,43 @@ export async function readTable(segments: readonly SegmentFile[], table: Table, 
   });
   let at = 0;
   for (const segment of segments) {
-    await readRows(segment, table, columns, at);
+    const read = await readRows(segment, table, spines);
+    read?.columns.forEach((values, index) => columns[index]?.set(values, at));
     at += rowsIn(segment, table);
   }
   after?.columns.forEach((values, index) => columns[index]?.set(values, inFiles));
   return { rows, columns };
 }
 
-/** The segment's rows of one table, into its columns from row `at` on. */
-async function readRows({ path, header }: SegmentFile, table: Table, into: ColumnArray[], at: number): Promise<void> {
+/** Which row of the spine each row of the table belongs to, in all these segments together; undefined for the spine itself. */
+export async function readEvents(
+  segments: readonly SegmentFile[],
+  table: Table,
+  spine: Table,
+): Promise<Uint32Array | undefined> {
+  if (table.name === spine.name) return undefined;
+  const events = new Uint32Array(segments.reduce((sum, segment) => sum + rowsIn(segment, table), 0));
+  let at = 0;
+  let before = 0;
+  for (const segment of segments) {
+    const read = await readRows(segment, table, new Spines(spine), 0);
+    read?.events?.forEach((event, row) => (events[at + row] = before + event));
+    at += rowsIn(segment, table);
+    before += rowsIn(segment, spine);
+  }
+  return events;
+}
+
+/** The first columns of the segment's rows of one table. */
+async function readRows(
+  segment: SegmentFile,
+  table: Table,
+  spines: Spines,
+  wanted = table.columns.length,
+): Promise<{ readonly columns: readonly ColumnArray[]; readonly events: Uint32Array | null } | null> {
+  const { header, path } = segment;
   const section = header.tables[table.name];
-  if (section === undefined) return;
+  if (section === undefined) return null;
   const handle = await openSegment(path);
   let content: Buffer;
   try {
@@ -251,23 +319,28 @@ async function readRows({ path, header }: SegmentFile, table: Table, into: Colum
     await handle.close();
   }
   let offset = 0;
-  const planes = section.columns.map(({ length }) => {
+  const planesOf = ({ length }: { readonly length: number }): Promise<Buffer> => {
     offset += length;
     const bytes = content.subarray(offset - length, offset);
     return length === 0 ? Promise.resolve(bytes) : inflated(bytes);
-  });
-  for (const [index, column] of table.columns.entries()) {
-    const form = section.columns[index] as ColumnForm;
-    decodeColumn(
-      column,
-      form,
-      await (planes[index] as Promise<Buffer>),
-      into[index] as ColumnArray,
-      at,
-      section.rows,
-      into,
-    );
+  };
+  let events: Uint32Array | null = null;
+  const earlier: ColumnArray[] = [];
+  if (section.events !== undefined) {
+    events = new Uint32Array(section.rows);
+    decodeColumn(EVENT, section.events, await planesOf(section.events), events, 0, section.rows, []);
+    const spine = wanted === 0 ? [] : await spines.columnsOf(segment);
+    if (wanted > 0) earlier.push(...hintsOf(spines.table, spine, events).map(({ values }) => values));
   }
+  const hints = earlier.length;
+  const planes = section.columns.slice(0, wanted).map(planesOf);
+  for (const [index, column] of table.columns.slice(0, wanted).entries()) {
+    const { high = 0, ...form } = section.columns[index] as TableSection['columns'][number];
+    const target = newColumn(column, section.rows, high);
+    earlier.push(target);
+    decodeColumn(column, form, await (planes[index] as Promise<Buffer>), target, 0, section.rows, earlier);
+  }
+  return { columns: earlier.slice(hints), events };
 }
 
 async function openSegment(path: string): Promise<FileHandle> {
