@@ -53,7 +53,7 @@ const NOT_BY_A_CLIENT: ReadonlySet<string> = new Set(['INTERNAL_ERROR', 'REQUEST
 const NOT_YET: Readonly<Record<string, string>> = {
   LEAD_ERASED: 'erasing a person is not built',
   LEAD_RESTRICTED: 'restricting the processing of a person is not built',
-  RATE_LIMITED: 'calls are not limited',
+  RATE_LIMITED: 'only of what-ifs that wait: apps/api/src/whatif/what-if-runs.spec.ts',
 };
 
 describe('refusals over HTTP', () => {

@@ -10,7 +10,7 @@ import type { SentLeads } from '#libs/history/src/sent-leads.js';
 import { receivedTables } from '#libs/history/src/sent-tables.js';
 import type { HistoryTables } from '#libs/history/src/table.js';
 import { TablesOfLog } from '#libs/history/src/tables-of-log.js';
-import { SCORING_TABLES } from '#libs/history/src/tables-scoring.js';
+import { REPLAYED_TABLES } from '#libs/history/src/tables-scoring.js';
 import { invalid, Problem } from '#libs/platform/src/problem.js';
 import { EVENT_LOG } from '#libs/platform/src/tokens.js';
 
@@ -49,7 +49,7 @@ export class ScoringHistories implements OnApplicationShutdown {
       this.#kept = null;
       const tables = past === undefined ? await this.#now(latest) : await this.#then(past, signal);
       signal.throwIfAborted();
-      this.#kept = { to, history: await this.threads.build(tables, SCORING_TABLES) };
+      this.#kept = { to, history: await this.threads.build(tables, REPLAYED_TABLES) };
     }
     const { history } = this.#kept;
     return { ...history, position: position ?? later(history.position, to) };
