@@ -58,7 +58,7 @@ export class ScoringHistories implements OnApplicationShutdown {
   async #now(head: Position | null): Promise<HistoryTables> {
     if (head !== null && !(await this.history.caughtUp(head, CATCH_UP_MS)))
       throw new Problem('PROJECTION_BEHIND', 'the history is behind the log; try again', { retryable: true });
-    const sent = await this.history.send(SCORING_TABLES.map(({ name }) => name));
+    const sent = await this.history.send(REPLAYED_TABLES.map(({ name }) => name));
     const tables = receivedTables(sent);
     return {
       position: tables.position,
