@@ -33,6 +33,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   MODEL_INVALID: 'test/config.e2e-spec.ts',
   PROBABILITY_NOT_MONOTONE: 'test/config.e2e-spec.ts',
   PROTECTED_ATTRIBUTE: 'test/config.e2e-spec.ts',
+  RATE_LIMITED: 'test/known-at.e2e-spec.ts',
   REVIEW_EXISTS: 'test/alerts.e2e-spec.ts',
   REVIEW_INCOMPLETE: 'test/alerts.e2e-spec.ts',
   REVIEW_NOT_FOUND: 'test/alerts.e2e-spec.ts',
@@ -53,7 +54,6 @@ const NOT_BY_A_CLIENT: ReadonlySet<string> = new Set(['INTERNAL_ERROR', 'REQUEST
 const NOT_YET: Readonly<Record<string, string>> = {
   LEAD_ERASED: 'erasing a person is not built',
   LEAD_RESTRICTED: 'restricting the processing of a person is not built',
-  RATE_LIMITED: 'only of what-ifs that wait: apps/api/src/whatif/what-if-runs.spec.ts',
 };
 
 describe('refusals over HTTP', () => {

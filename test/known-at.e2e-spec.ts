@@ -218,5 +218,10 @@ describe('figures as they were known', () => {
     const ahead = { from: '2027-06-01', to: '2030-01-01' };
     expect(await refusal(replay({ ...asked, window: ahead }))).toEqual([400, 'WINDOW_INVALID', expect.any(String)]);
     expect((await refusal(replay(asked, admin.as(await key('sdr')))))[1]).toBe('FORBIDDEN_ROLE');
+    const some = Array.from({ length: 60 }, (_, n) => ({ ...asked, name: `One of many: ${n}` }));
+    const answers = await Promise.all(some.map((body) => analyst.call('POST', '/v1/replays', { body })));
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([202, 429]));
+    const { body: tooMany } = answers.find((answer) => answer.status === 429)!;
+    expect(tooMany).toMatchObject({ code: 'RATE_LIMITED', retryable: true });
   });
 });
