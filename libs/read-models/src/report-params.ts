@@ -175,7 +175,8 @@ function filterValues(
   dimension: string,
   values: readonly string[],
 ): readonly (string | null)[] {
-  const closed = spec.filters?.[dimension];
+  const { filters = {} } = spec;
+  const closed = Object.hasOwn(filters, dimension) ? filters[dimension] : undefined;
   if (closed === undefined && !isDimension(dimension)) {
     const known = [...DIMENSIONS, ...Object.keys(spec.filters ?? {})].join(', ');
     throw invalidParameter(name, `unknown dimension; known: ${known}`);

@@ -539,6 +539,7 @@ describe('parameters', () => {
     [{ tz: 'Mars/Base' }, 'tz'],
     [{ by: 'source,shoe' }, 'by'],
     [{ 'filter[shoe]': 'x' }, 'filter[shoe]'],
+    [{ 'filter[constructor]': 'x' }, 'filter[constructor]'],
     [{ mode: 'strictly' }, 'mode'],
     [{ from: ['2018-01-01', '2018-01-02'] }, 'from'],
     [{ groupBy: 'year' }, 'groupBy'],
