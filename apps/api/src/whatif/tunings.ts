@@ -55,6 +55,7 @@ export class Tunings {
     const embargoDays = body.embargoDays ?? horizonDays;
     const window = body.window ?? { from: 0, to: asOfMs - horizonDays * DAY_S * 1000 };
     checkWindow(window, asOfMs, nowMs);
+    const used = { window: { from: toIso(window.from), to: toIso(window.to) }, asOf: toIso(asOfMs) };
     const { models } = this.policies;
     const active = models.inForce(nowMs);
     const inForce =
@@ -81,18 +82,19 @@ export class Tunings {
       const run = { signal, progress: (share: number) => progress(0.1 + 0.9 * share) };
       try {
         const result = await this.histories.threads.tune(history, request, { active: inForce, compareWith }, run);
-        return { summary: summaryOf(result), result: told(result), datasetPosition: history.position };
+        return { summary: summaryOf(result), result: { ...used, ...told(result) }, datasetPosition: history.position };
       } catch (error) {
         if (!(error instanceof TuningError)) throw error;
         const rule = `${error.message}; choose a longer window, a shorter horizon or a shorter embargo`;
         throw new Problem('VALIDATION_FAILED', rule, { fields: [{ field: 'window', rule }] });
       }
     };
+    // What is not given follows from the clock: the same request is the same run, whenever it is sent again.
     const asked = {
       ...body,
       embargoDays,
-      window: { from: toIso(window.from), to: toIso(window.to) },
-      asOf: toIso(asOfMs),
+      ...(body.window === undefined ? {} : { window: used.window }),
+      ...(body.asOf === undefined ? {} : { asOf: used.asOf }),
     };
     return this.runs.start({ id, kind: 'tuning', name: body.name ?? null, request: asked, actor }, work);
   }

@@ -109,8 +109,23 @@ describe('a what-if run', () => {
     expect((await runs.list('replay')).map(({ status }) => status)).toEqual(['interrupted', 'done']);
   });
 
+  test('that was interrupted is carried out when the same request is sent again', async () => {
+    const start = asked();
+    await runs.start(start, endless);
+    await runs.beforeApplicationShutdown();
+    runs = process();
+    expect((await runs.start(start, answered)).status).toBe('queued');
+    expect(await settled(start.id)).toMatchObject({ status: 'done', result: { figures: [1, 2, 3] } });
+    expect(await log.readStream(`whatif-${start.id}`)).toHaveLength(2);
+  });
+
   test('waits no more when there are too many of them', async () => {
     for (let n = 0; n < 20; n++) await runs.start(asked(), endless);
     await expect(runs.start(asked(), endless)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+  });
+
+  test('waits no more when too many are sent at once', async () => {
+    const sent = await Promise.allSettled(Array.from({ length: 30 }, () => runs.start(asked(), endless)));
+    expect(sent.filter(({ status }) => status === 'fulfilled')).toHaveLength(20);
   });
 });

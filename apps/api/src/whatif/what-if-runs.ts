@@ -85,6 +85,8 @@ const MOST_LISTED = 100;
 @Injectable()
 export class WhatIfRuns implements BeforeApplicationShutdown {
   readonly #active = new Map<string, Active>();
+  /** Their beginning is being written. */
+  readonly #beginning = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
 
   constructor(
@@ -104,19 +106,29 @@ export class WhatIfRuns implements BeforeApplicationShutdown {
   async start(start: WhatIfStart, work: WhatIfWork): Promise<WhatIfTold> {
     const { actor, id, kind, name, request } = start;
     const commandHash = hashOfCommand('RequestWhatIf', null, { kind, name, request });
+    const wasUnderWay = this.#isUnderWay(id);
     const known = await loadWhatIf(this.log, id);
-    if (known !== null) return this.#told(sameRequest(known, commandHash));
-    if (this.#active.size >= MOST_WAITING)
+    const isInterrupted = known?.completed === null && !known.forgotten && !wasUnderWay && !this.#isUnderWay(id);
+    if (known !== null) sameRequest(known, commandHash);
+    if (known !== null && !isInterrupted) return this.#told(known);
+    if (this.#active.size + this.#beginning.size >= MOST_WAITING)
       throw new LeadError('RATE_LIMITED', `${MOST_WAITING} runs are waiting already`, { retryable: true });
+    if (known !== null) {
+      this.#enqueue(id, kind, commandHash, actor, work);
+      return this.#told(known);
+    }
     const occurredAt = toIso(this.clock.nowMs());
     const metadata = this.#metadata(id, commandHash, actor, occurredAt);
     const data = { occurredAt, kind, name, by: actor.id, request };
     const event = { id: derivedId('WhatIfRequested', id), type: 'WhatIfRequested', data, metadata };
+    this.#beginning.add(id);
     try {
       await this.log.append({ stream: whatIfStream(id), expectedRevision: 'no_stream', events: [event] });
     } catch (error) {
       if (!(error instanceof EventLogError) || error.code !== 'WRONG_EXPECTED_REVISION') throw error;
       return this.#told(sameRequest(await this.#run(kind, id), commandHash));
+    } finally {
+      this.#beginning.delete(id);
     }
     this.#enqueue(id, kind, commandHash, actor, work);
     return this.#told(await this.#run(kind, id));
@@ -249,6 +261,10 @@ export class WhatIfRuns implements BeforeApplicationShutdown {
   async #told(run: WhatIfRun): Promise<WhatIfTold> {
     const resultSha256 = run.completed?.result?.sha256 ?? null;
     return { ...this.#card(run), result: await resultOf(run), resultSha256 };
+  }
+
+  #isUnderWay(id: string): boolean {
+    return this.#active.has(id) || this.#beginning.has(id);
   }
 
   #now(): string {

@@ -7,7 +7,7 @@ const instant = z.iso
   .transform((at) => Date.parse(at));
 
 /** A date is its first instant in UTC. */
-export const whatIfInstant = z.union([date, instant]);
+export const whatIfInstant = z.union([date, instant], { error: 'must be a date or an RFC 3339 instant' });
 /** [from, to). */
 export const whatIfWindow = z.strictObject({ from: whatIfInstant, to: whatIfInstant });
 
