@@ -275,6 +275,17 @@ describe('the embedded log by itself', () => {
     ).rejects.toThrow(TypeError);
   });
 
+  it('refuses by what the stream was when it was asked, whatever is appended while the answer waits to be durable', async () => {
+    const events = (count: number) =>
+      Array.from({ length: count }, () => ({ id: randomUUID(), type: 'T', data: {}, metadata: {} }));
+    const append = (expectedRevision: ExpectedRevision, count: number) =>
+      log
+        .append({ stream: 'in-order', expectedRevision, events: events(count) })
+        .then(({ revision }) => revision, codeOf);
+    const answers = await Promise.all([append('any', 2), append(4, 1), append(1, 3)]);
+    expect(answers).toEqual([1, 'WRONG_EXPECTED_REVISION', 4]);
+  });
+
   it('agrees with a simple model of EventStoreDB, whatever is appended, repeated, raced and deleted', async () => {
     const streams = ['a', 'b'];
     const expectation = fc.oneof(

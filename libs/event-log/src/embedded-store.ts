@@ -281,22 +281,16 @@ export class EmbeddedStore implements Follower {
       throw new EventLogError('APPEND_TOO_LARGE', `Maximum Append Size of ${MAX_APPEND_BYTES} Exceeded.`);
     }
     const ids = records.map((record) => compactId(record.id));
-    for (;;) {
-      if (this.#broken || this.#closing || this.#lock === null) await this.#usable();
-      const head = this.#head(stream);
-      const decision = this.#decide(stream, head, expected, ids);
-      if (decision.kind === 'new') return this.#write(stream, head, decision.undelete, records, ids);
-      if (head.pending) {
-        // the answer rests on what is not durable yet: it holds only if that is committed
-        await head.pending.done;
-        continue;
-      }
-      if (decision.kind === 'repeated') {
-        const last = this.#recordAt(stream, decision.last);
-        return { firstRevision: decision.first, revision: decision.last, position: last?.position ?? this.#durable };
-      }
-      throw refusal(decision.kind, stream, head);
-    }
+    if (this.#broken || this.#closing || this.#lock === null) await this.#usable();
+    const head = this.#head(stream);
+    const decision = this.#decide(stream, head, expected, ids);
+    if (decision.kind === 'new') return this.#write(stream, head, decision.undelete, records, ids);
+    const refused = refusal(decision.kind, stream, head);
+    // What is answered rests on what may not be durable yet, and holds only if that is committed; what was appended since changes nothing.
+    await head.pending?.done;
+    if (decision.kind !== 'repeated') throw refused;
+    const last = this.#recordAt(stream, decision.last);
+    return { firstRevision: decision.first, revision: decision.last, position: last?.position ?? this.#durable };
   }
 
   /**
@@ -337,26 +331,21 @@ export class EmbeddedStore implements Follower {
 
   /** Soft: the stream reads as missing until appended to. Hard: a tombstone, for good. Answers the log position. */
   async delete(stream: string, expected: ExpectedRevision, how: 'soft' | 'hard'): Promise<number> {
-    for (;;) {
-      if (this.#broken || this.#closing || this.#lock === null) await this.#usable();
-      const head = this.#head(stream);
-      let decision = this.#decide(stream, head, expected, [compactId(randomUUID())]);
-      const metastream = `$$${stream}`;
-      if (decision.kind === 'new' && how === 'soft' && head.last < 0 && this.#head(metastream).last < 0) {
-        decision = { kind: 'conflict' };
-      }
-      if (decision.kind !== 'new') {
-        if (head.pending) {
-          await head.pending.done;
-          continue;
-        }
-        throw refusal(decision.kind, stream, head);
-      }
-      const write =
-        how === 'soft' ? this.#enqueueMetadata(stream, head, SOFT_DELETE_METADATA) : this.#bury(stream, head);
-      await write.done;
-      return write.firstPosition;
+    if (this.#broken || this.#closing || this.#lock === null) await this.#usable();
+    const head = this.#head(stream);
+    let decision = this.#decide(stream, head, expected, [compactId(randomUUID())]);
+    const metastream = `$$${stream}`;
+    if (decision.kind === 'new' && how === 'soft' && head.last < 0 && this.#head(metastream).last < 0) {
+      decision = { kind: 'conflict' };
     }
+    if (decision.kind !== 'new') {
+      const refused = refusal(decision.kind, stream, head);
+      await head.pending?.done;
+      throw refused;
+    }
+    const write = how === 'soft' ? this.#enqueueMetadata(stream, head, SOFT_DELETE_METADATA) : this.#bury(stream, head);
+    await write.done;
+    return write.firstPosition;
   }
 
   #bury(stream: string, head: Head): PendingWrite {

@@ -289,7 +289,7 @@ function caveatsOf({ horizonDays, label }: ReplayRequest, outcomes: Outcomes, qu
       `Label accepted covers decided leads only: ${outcomes.undecided} leads that sales never decided about say nothing (selection bias); sql and won cover all leads.`,
     );
   } else if (outcomes.immature > 0) {
-    caveats.push(`${outcomes.immature} leads are left out: their ${horizonDays} days are not over, and they have not reached the label.`); // prettier-ignore
+    caveats.push(`${outcomes.immature} leads are left out: their ${horizonDays} days are not over, and they have not reached the label. Those that have are in, so rates look better than they will be: end the window ${horizonDays} days before.`); // prettier-ignore
   }
   if (quality.positives < FEW)
     caveats.push(`Only ${quality.positives} leads came true: look at the intervals, not at the rates.`);

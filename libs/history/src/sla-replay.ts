@@ -314,6 +314,8 @@ function caveatsOf(
     'People acted under the promises of then: with other deadlines they might have acted at other times.',
     'Imported history started no clocks and starts none here.',
   ];
+  if (recordedTypes.size === 0)
+    caveats.push('No promise began in the window: there is nothing to judge, and no difference says nothing.');
   const agreement = candidate.agreement?.document;
   if (agreement === undefined) return caveats;
   const promised = new Set(agreement.clocks.map(({ clockType }) => clockType));

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TuningResult } from '#libs/history/src/tune.js';
 import type { ScoringModelDocument } from '#libs/scoring/src/model.js';
@@ -57,6 +58,8 @@ export const tuneVerb: Verb = (program) => {
     .action(async (options: Options, _: Command) => {
       const { asOf, compare = [], embargo, exclude, flagged, from, halfLives, horizon, json, label, name, out, test, to } = options; // prettier-ignore
       if ((from === undefined) !== (to === undefined)) throw new Error('--from and --to go together');
+      // Found out before a fit of some minutes, not after it.
+      if (out !== undefined) await access(dirname(out), constants.W_OK);
       const body = {
         name,
         label,
@@ -103,7 +106,7 @@ function linesOf({ caveats, comparisons, document, fit, models, neverDecided, te
   return [
     part('fitted to', train),
     part('tested on', test),
-    `half-life ${fit.halfLifeDays} days; ${fit.dropped.length} signals left out: they tell nothing`,
+    `half-life ${fit.halfLifeDays} days${fit.dropped.length === 0 ? '' : `; ${fit.dropped.length} signals left out: they tell nothing`}`,
     '',
     ...table(
       ['model', 'AUC', 'by the highest total', 'from', 'flagged', 'precision', 'recall'],
