@@ -13,3 +13,11 @@ const log = (level: 'info' | 'warn' | 'error') => (fields: object, message: stri
 const logger = { info: log('info'), warn: log('warn'), error: log('error') };
 const calls = readSide(workerData as ReadSideSettings, logger);
 const main = new ThreadPort<MainCalls>(parentPort, calls, []);
+
+// A client that is given up while everything opens may leave a promise behind; what hindered the start is told by `ready`.
+const leftBehind = (error: unknown): void => logger.warn({ err: error }, 'left behind while opening');
+process.on('unhandledRejection', leftBehind);
+calls.ready().then(
+  () => process.off('unhandledRejection', leftBehind),
+  () => undefined,
+);
